@@ -1,0 +1,101 @@
+"""Files written whole or not at all, hashes of files, and where Fireweed keeps what can be made again."""
+
+import errno
+import hashlib
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import platformdirs
+
+from fireweed.errors import FireweedError
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; when the block ends well, sync it and rename it to `path`.
+
+    A reader sees the old file or the new one, never half of one, even when the machine loses power. When the
+    block fails the temporary file is removed and `path` is as it was. The temporary name keeps the suffix, since
+    writers such as Keras choose the format by it, and begins with a dot.
+
+    Raises:
+        FireweedError: the disk is full or the folder cannot be written; says how much room there is.
+    """
+    aside = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
+    try:
+        yield aside
+        with open(aside, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise explained(error, path) from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` as UTF-8, whole or not at all."""
+    with written_aside(path) as aside:
+        aside.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, whole or not at all."""
+    with written_aside(path) as aside:
+        aside.write_bytes(data)
+
+
+def explained(error: OSError, path: Path) -> FireweedError:
+    """Say in one line what the operating system's error on `path` means for the user."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        free = _free_bytes(path)
+        return FireweedError(f"disk full: {path} could not be written, {free:,} bytes are free; make room and start again")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return FireweedError(f"no permission to write {path}; choose another folder or change its rights")
+    return FireweedError(f"{path} could not be written: {error.strerror or error}")
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file as 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def cache_folder(*parts: str) -> Path:
+    """Return a folder, made if need be, for what can be made again (downloads, unpacked archives, drawn photos).
+
+    It is FIREWEED_CACHE if set, else the user's cache folder, else, where that cannot be written, a temporary one.
+    """
+    asked = os.environ.get("FIREWEED_CACHE")
+    top = Path(asked) if asked else Path(platformdirs.user_cache_dir("fireweed", appauthor=False))
+    folder = top.joinpath(*parts)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if asked:
+            raise explained(error, folder) from error
+        folder = Path(tempfile.gettempdir(), f"fireweed-{os.getuid() if hasattr(os, 'getuid') else 'cache'}", *parts)
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _free_bytes(path: Path) -> int:
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return shutil.disk_usage(path).free
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return  # Windows has no way to sync a folder; the rename itself is journalled there
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

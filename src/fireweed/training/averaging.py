@@ -1,0 +1,84 @@
+"""A moving average of weights and norm statistics, used for validation and kept in the bundle.
+
+Keras's own `use_ema` leaves the norm statistics out and overwrites the weights when `fit` ends.
+"""
+
+from typing import Any
+
+import keras
+
+
+class Averaging(keras.callbacks.Callback):
+    """Keep average <- average + (1 - decay) * (weights - average), every few steps; validate with the average.
+
+    In the first updates the decay is at most (1 + updates) / (10 + updates), so that the random start is soon
+    forgotten (as in TensorFlow's ExponentialMovingAverage with num_updates).
+
+    decay: 0..1 of one update; 0 keeps no average: the weights are their own average.
+    every: steps between two updates.
+    """
+
+    def __init__(self, decay: float, every: int) -> None:
+        super().__init__()
+        self.decay = decay
+        self.every = every
+        self.updates = 0
+        self.steps = 0
+        self._average: list[Any] = []
+        self._weights: list[Any] = []
+
+    @property
+    def is_on(self) -> bool:
+        return self.decay > 0
+
+    def values(self) -> list[Any]:
+        """Return the average of each of the model's weights, in the order of `model.weights`."""
+        return self._average if self.is_on else [variable.value for variable in self.model.weights]
+
+    def start(self, model: keras.Model) -> None:
+        """Begin with the weights as they are."""
+        self.set_model(model)
+        if self.is_on:
+            self._average = [keras.ops.copy(variable.value) for variable in model.weights]
+
+    def restore(self, model: keras.Model, values: list[Any], updates: int, steps: int) -> None:
+        """Go on from what a checkpoint holds."""
+        self.set_model(model)
+        self.updates, self.steps = updates, steps
+        self._average = [keras.ops.convert_to_tensor(value) for value in values]
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self.steps += 1
+        if self.is_on and self.steps % self.every == 0:
+            _attach_state(self.model)
+            share = 1.0 - min(self.decay, (1 + self.updates) / (10 + self.updates))
+            self._average = [
+                average + (variable.value - average) * keras.ops.cast(share, average.dtype)
+                if keras.backend.is_float_dtype(variable.dtype)
+                else variable.value
+                for average, variable in zip(self._average, self.model.weights, strict=True)
+            ]
+            self.updates += 1
+
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        """Put the average in place of the weights for a validation."""
+        if self.is_on:
+            self._weights = [keras.ops.copy(variable.value) for variable in self.model.weights]
+            self.put_in(self.model)
+
+    def on_test_end(self, logs: dict | None = None) -> None:
+        if self._weights:
+            for variable, value in zip(self.model.weights, self._weights, strict=True):
+                variable.assign(value)
+            self._weights = []
+
+    def put_in(self, model: keras.Model) -> None:
+        """Assign the average to the weights of `model`, which has the same ones in the same order."""
+        for variable, value in zip(model.weights, self.values(), strict=True):
+            variable.assign(value)
+
+
+def _attach_state(model: keras.Model) -> None:
+    # JAX's trainer holds the variables' values itself while an epoch runs
+    if hasattr(model, "jax_state_sync"):
+        model.jax_state_sync()

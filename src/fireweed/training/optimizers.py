@@ -1,0 +1,48 @@
+"""Optimizers from a recipe, with a learning rate that is a table: one number for every step."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from fireweed.recipe import TrainingSettings
+
+NOT_DECAYED = ("bias", "gamma", "beta")  # a penalty on biases and norms hinders and helps nothing (He et al. 2019)
+
+
+@keras.saving.register_keras_serializable("fireweed")
+class TableSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """The learning rate of step i is rates[i]; after the last step it stays at the last one.
+
+    A table in the step itself works alike on every backend; a callback that sets the rate would be overlooked on JAX,
+    whose trainer holds the optimizer's variables while an epoch runs.
+    """
+
+    def __init__(self, rates: np.ndarray) -> None:
+        self.rates = np.asarray(rates, np.float32)
+
+    def __call__(self, step: Any) -> Any:
+        last = len(self.rates) - 1
+        position = keras.ops.minimum(keras.ops.cast(step, "int32"), last)
+        return keras.ops.take(keras.ops.convert_to_tensor(self.rates), position)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"rates": self.rates.tolist()}
+
+
+def build_optimizer(settings: TrainingSettings, rates: np.ndarray, model: keras.Model) -> keras.optimizers.Optimizer:
+    """Return the recipe's optimizer, built for the model's trainable variables."""
+    common = {"learning_rate": TableSchedule(rates), "global_clipnorm": settings.clip_norm or None}
+    decay = settings.weight_decay or None
+    if settings.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(momentum=settings.momentum, nesterov=True, weight_decay=decay, **common)
+    elif settings.optimizer == "adamw":
+        optimizer = keras.optimizers.AdamW(weight_decay=decay or 0.0, **common)
+    else:
+        optimizer = keras.optimizers.Adam(weight_decay=decay, **common)
+    if decay:
+        optimizer.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
+    if keras.mixed_precision.dtype_policy().compute_dtype == "float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(model.trainable_variables)
+    return optimizer

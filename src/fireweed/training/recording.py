@@ -1,0 +1,155 @@
+"""What is known about each epoch: its row of the history, the best so far, patience, and the progress shown."""
+
+import csv
+import io
+import math
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from fireweed.errors import RunError
+from fireweed.files import write_text
+from fireweed.recipe import Recipe
+from fireweed.reporting import Bar, Reporter, duration
+
+if TYPE_CHECKING:
+    from fireweed.training.train import TrainingInput
+
+COLUMNS = ("epoch", "side", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate",
+           "images_per_second", "seconds")  # fmt: skip
+
+
+class Recorder(keras.callbacks.Callback):
+    """Keeps the history and decides when to stop; shows progress."""
+
+    def __init__(
+        self, recipe: Recipe, data: "TrainingInput", rates: np.ndarray, folder: Path, reporter: Reporter
+    ) -> None:
+        super().__init__()
+        self._recipe = recipe
+        self._data = data
+        self._rates = rates
+        self._folder = folder
+        self._reporter = reporter
+        self.side = recipe.training.phases[0].side
+        self.rows: list[dict[str, Any]] = []
+        self.best_accuracy = -1.0
+        self.best_epoch = 0
+        self.is_best = False
+        self.stopped_early = False
+        self._bar: Bar | None = None
+        self._work_seconds = self._work_done = 0.0
+        self._epoch_began = self._trained = self._warm_began = 0.0
+        self._step = 0
+
+    @property
+    def epochs_done(self) -> int:
+        return len(self.rows)
+
+    @property
+    def keeps_best(self) -> bool:
+        return self._recipe.training.keep == "best" or self._recipe.training.patience > 0
+
+    @property
+    def kept_epoch(self) -> int:
+        return self.best_epoch if self.keeps_best else self.epochs_done
+
+    @property
+    def has_ended(self) -> bool:
+        return self.stopped_early
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint must hold of this."""
+        return {"rows": self.rows, "best_accuracy": self.best_accuracy, "best_epoch": self.best_epoch,
+                "stopped_early": self.stopped_early}  # fmt: skip
+
+    def restore(self, epochs: int, state: dict[str, Any]) -> None:
+        self.rows = state["rows"]
+        self.best_accuracy, self.best_epoch = state["best_accuracy"], state["best_epoch"]
+        self.stopped_early = state["stopped_early"]
+        if len(self.rows) != epochs:
+            raise RunError(f"the checkpoint is of epoch {epochs} but holds {len(self.rows)} rows of history")
+
+    def write_history(self) -> None:
+        """Write history.csv, a row an epoch."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_text(self._folder / "history.csv", text.getvalue())
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._epoch_began = self._warm_began = time.monotonic()
+        self._step = 0
+        title = f"epoch {epoch + 1}/{self._recipe.total_epochs} {self.side} px"
+        self._bar = self._reporter.bar(title, self._data.steps)
+        self._bar.__enter__()
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        now = time.monotonic()
+        self._step += 1
+        if self._step == 1:
+            self._warm_began = now  # the first step of a phase traces and compiles
+        elif self._bar is not None:
+            words = f"{self._rate(now):.1f} images/s, {duration(self._left(now))} left"
+            shown = {name: float(value) for name, value in (logs or {}).items()} if self._reporter.is_live else {}
+            self._bar.update(self._step, ", ".join([words, *(f"{name} {value:.3f}" for name, value in shown.items())]))
+
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        self._trained = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self.close()
+        values = {name: float(value) for name, value in (logs or {}).items()}
+        if not all(math.isfinite(value) for value in values.values()):
+            raise RunError(
+                f"the loss is not a number in epoch {epoch + 1}: the learning rate is probably too high; try "
+                f"--set training.schedule.peak={self._recipe.training.schedule.peak / 4:g} in a new folder"
+            )
+        now = time.monotonic()
+        self._work_seconds += now - self._warm_began
+        self._work_done += self.side**2
+        row: dict[str, Any] = {"epoch": epoch + 1, "side": self.side}
+        row |= {name: values[name] for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
+        row["learning_rate"] = float(self._rates[epoch * self._data.steps])
+        row["images_per_second"] = round(self._data.photos / max(self._trained - self._epoch_began, 1e-9), 2)
+        row["seconds"] = round(now - self._epoch_began, 2)
+        self.rows.append(row)
+        self._judge(values["val_accuracy"])
+        self._reporter.say(
+            f"epoch {epoch + 1}/{self._recipe.total_epochs}  {self.side} px  loss {row['loss']:.3f}  accuracy "
+            f"{row['accuracy']:.3f}  validation {row['val_accuracy']:.3f}  {row['images_per_second']:.0f} images/s  "
+            f"{duration(row['seconds'])}, {duration(self._left_after())} left"
+        )
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
+            self._bar = None
+
+    def _judge(self, accuracy: float) -> None:
+        self.is_best = accuracy > self.best_accuracy
+        if self.is_best:
+            self.best_accuracy, self.best_epoch = accuracy, self.epochs_done
+        patience = self._recipe.training.patience
+        if patience and self.epochs_done - self.best_epoch >= patience:
+            self.stopped_early = True
+            self.model.stop_training = True
+
+    def _rate(self, now: float) -> float:
+        return (self._step - 1) * self._data.photos / self._data.steps / max(now - self._warm_began, 1e-9)
+
+    def _left(self, now: float) -> float:
+        """Seconds left: work is counted in pixels, priced by this epoch's steps so far."""
+        share = (self._step - 1) / self._data.steps
+        return (self._remaining_work() - share * self.side**2) * (now - self._warm_began) / (share * self.side**2)
+
+    def _left_after(self) -> float:
+        return self._remaining_work() * self._work_seconds / self._work_done
+
+    def _remaining_work(self) -> float:
+        sides = [phase.side for phase in self._recipe.training.phases for _ in range(phase.epochs)]
+        return float(sum(side**2 for side in sides[self.epochs_done :]))

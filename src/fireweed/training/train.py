@@ -1,0 +1,187 @@
+"""The training, readable from top to bottom: twin, optimizer, average, then Keras's own `fit` once a phase."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from fireweed.errors import FireweedError
+from fireweed.recipe import Recipe
+from fireweed.reporting import Reporter
+from fireweed.training.averaging import Averaging
+from fireweed.training.checkpoints import Checkpoint, newest_checkpoint, read_checkpoint, write_checkpoint
+from fireweed.training.engine import copy_variables, fast_twin
+from fireweed.training.optimizers import build_optimizer
+from fireweed.training.recording import Recorder
+from fireweed.training.schedules import learning_rate_table
+
+
+@dataclass
+class TrainingInput:
+    """The batches of a training: what the pipeline makes, as the training needs it.
+
+    photos, steps: photos trained on, and steps an epoch has.
+    batches:       (side, first step, last step) -> a tf.data.Dataset of (images, targets, weights), steps counted
+                   from the start of the training.
+    validation:    a finite tf.data.Dataset of the same at the evaluation side.
+    failure:       the error that stopped the input, if one did (tf.data would show it as its own).
+    """
+
+    photos: int
+    steps: int
+    batches: Callable[[int, int, int], Any]
+    validation: Any
+    failure: Callable[[], FireweedError | None] = lambda: None
+
+
+@dataclass
+class Outcome:
+    """What a training gave; the model passed in has the weights to keep."""
+
+    history: list[dict[str, Any]]
+    learning_rates: np.ndarray
+    kept_epoch: int  # counted from 1
+    stopped_early: bool
+    resumed_at: int | None
+    notes: list[str] = field(default_factory=list)
+
+
+def train(model: keras.Model, recipe: Recipe, data: TrainingInput, folder: Path, reporter: Reporter) -> Outcome:
+    """Train `model` in place by a resolved recipe; go on from the newest checkpoint in `folder`/checkpoints if there is one.
+
+    model:  a plain Keras model that takes the sides of all phases; ends with the weights to keep (averaged, or best).
+    folder: the run's folder; history.csv, checkpoints/ and logs/ are written there.
+
+    Raises:
+        RunError: the checkpoints are damaged, the disk is full, or the loss is not a number.
+    """
+    settings = recipe.training
+    rates = learning_rates(recipe, data.steps)
+    twin = fast_twin(model)
+    optimizer = build_optimizer(settings, rates, twin)
+    averaging = Averaging(settings.average, settings.average_every)
+    recorder = Recorder(recipe, data, rates, folder, reporter)
+    save = Saver(folder / "checkpoints", twin, optimizer, averaging, recorder)
+
+    averaging.start(twin)
+    notes = save.restore()
+    resumed_at = recorder.epochs_done or None
+    if resumed_at:
+        reporter.say(f"resuming after epoch {resumed_at} of {recipe.total_epochs}")
+    for note in notes:
+        reporter.warn(note)
+
+    end = 0
+    for phase in settings.phases:
+        end += phase.epochs
+        if recorder.epochs_done >= end or recorder.has_ended:
+            continue
+        recorder.side = phase.side
+        compile_model(twin, optimizer)
+        try:
+            twin.fit(
+                data.batches(phase.side, recorder.epochs_done * data.steps, end * data.steps),
+                initial_epoch=recorder.epochs_done,
+                epochs=end,
+                steps_per_epoch=data.steps,
+                validation_data=data.validation,
+                verbose=0,
+                callbacks=[averaging, recorder, save, tensorboard(folder / "logs")],
+            )
+        except Exception as error:
+            raise data.failure() or error from error
+        finally:
+            recorder.close()
+
+    save.put_kept_weights_in(twin, settings.keep == "best" or settings.patience > 0)
+    if twin is not model:
+        copy_variables(twin, model)
+    return Outcome(recorder.rows, rates, recorder.kept_epoch, recorder.stopped_early, resumed_at, notes)
+
+
+def compile_model(model: keras.Model, optimizer: keras.optimizers.Optimizer | None = None) -> None:
+    """Compile for targets that sum to the photo's class weight and sample weights that count photos once.
+
+    Class weights are folded into the targets, so they act on the loss and leave the accuracy alone.
+    """
+    model.compile(
+        optimizer=optimizer,
+        loss=keras.losses.CategoricalCrossentropy(),
+        weighted_metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+        jit_compile="auto",
+    )
+
+
+def learning_rates(recipe: Recipe, steps_per_epoch: int) -> np.ndarray:
+    """Return the learning rate of every step of the training, float32 of shape (epochs * steps_per_epoch,)."""
+    plan = recipe.training.schedule
+    return learning_rate_table(
+        plan.kind, recipe.total_epochs, steps_per_epoch, peak=plan.peak, start=plan.start, floor=plan.floor,
+        ramp_epochs=plan.ramp_epochs, sustain_epochs=plan.sustain_epochs, decay=plan.decay, warmup=plan.warmup,
+    )  # fmt: skip
+
+
+def tensorboard(folder: Path) -> keras.callbacks.Callback:
+    return keras.callbacks.TensorBoard(folder, write_graph=False, write_steps_per_second=False, profile_batch=0)
+
+
+class Saver(keras.callbacks.Callback):
+    """Writes a checkpoint at the end of each epoch, after the recorder has counted it, and restores the newest."""
+
+    def __init__(
+        self, folder: Path, twin: keras.Model, optimizer: Any, averaging: Averaging, recorder: Recorder
+    ) -> None:
+        super().__init__()
+        self._folder = folder
+        self._twin = twin
+        self._optimizer = optimizer
+        self._averaging = averaging
+        self._recorder = recorder
+
+    @property
+    def _seeds(self) -> list[Any]:
+        return [v for layer in self._twin.layers for v in layer.variables if not any(v is w for w in layer.weights)]
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self._folder.mkdir(exist_ok=True)
+        if self._recorder.is_best and self._recorder.keeps_best:
+            best = Checkpoint(epoch + 1)
+            best.put("weights", self._averaging.values())
+            write_checkpoint(self._folder, best, "best.npz")
+        checkpoint = Checkpoint(epoch + 1, facts=self._recorder.state())
+        checkpoint.facts["average"] = {"updates": self._averaging.updates, "steps": self._averaging.steps}
+        checkpoint.put("weights", [v.value for v in self._twin.weights])
+        checkpoint.put("optimizer", [v.value for v in self._optimizer.variables])
+        checkpoint.put("seeds", [v.value for v in self._seeds])
+        if self._averaging.is_on:
+            checkpoint.put("average", self._averaging.values())
+        write_checkpoint(self._folder, checkpoint)
+        self._recorder.write_history()
+
+    def restore(self) -> list[str]:
+        """Put the newest readable checkpoint in place; return what there is to say about damaged ones."""
+        checkpoint, notes = newest_checkpoint(self._folder)
+        if checkpoint is None:
+            return notes
+        for name, variables in (("weights", self._twin.weights), ("optimizer", self._optimizer.variables),
+                                ("seeds", self._seeds)):  # fmt: skip
+            for variable, value in zip(variables, checkpoint.group(name), strict=True):
+                variable.assign(value)
+        average = checkpoint.facts.pop("average")
+        if self._averaging.is_on:
+            self._averaging.restore(self._twin, checkpoint.group("average"), average["updates"], average["steps"])
+        self._recorder.restore(checkpoint.epoch, checkpoint.facts)
+        self._recorder.write_history()
+        return notes
+
+    def put_kept_weights_in(self, model: keras.Model, is_best: bool) -> None:
+        """Give `model` the weights to keep: of the best epoch, or the average at the end."""
+        if not is_best:
+            self._averaging.put_in(model)
+            return
+        best = read_checkpoint(self._folder / "best.npz")
+        for variable, value in zip(model.weights, best.group("weights"), strict=True):
+            variable.assign(value)
