@@ -31,7 +31,7 @@ def written_aside(path: Path) -> Iterator[Path]:
         yield aside
         with open(aside, "rb+") as file:
             os.fsync(file.fileno())
-        os.replace(aside, path)
+        aside.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
         raise explained(error, path) from error
@@ -54,8 +54,9 @@ def write_bytes(path: Path, data: bytes) -> None:
 def explained(error: OSError, path: Path) -> FireweedError:
     """Say in one line what the operating system's error on `path` means for the user."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        free = _free_bytes(path)
-        return FireweedError(f"disk full: {path} could not be written, {free:,} bytes are free; make room and start again")
+        return FireweedError(
+            f"disk full: {path} could not be written, {_free_bytes(path):,} bytes are free; make room and start again"
+        )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return FireweedError(f"no permission to write {path}; choose another folder or change its rights")
     return FireweedError(f"{path} could not be written: {error.strerror or error}")
@@ -65,6 +66,11 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file as 64 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_of_bytes(data: bytes) -> str:
+    """Return the SHA-256 of bytes as 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def cache_folder(*parts: str) -> Path:

@@ -187,8 +187,9 @@ def recipe_text(name: str) -> str:
     if name.endswith(".toml"):
         path = Path(name)
         try:
-            if path.stat().st_size > MAX_RECIPE_BYTES:
-                raise RecipeError(f"recipe {name} is {path.stat().st_size:,} bytes; at most {MAX_RECIPE_BYTES:,} are read")
+            size = path.stat().st_size
+            if size > MAX_RECIPE_BYTES:
+                raise RecipeError(f"recipe {name} is {size:,} bytes; at most {MAX_RECIPE_BYTES:,} are read")
             return path.read_text(encoding="utf-8")
         except OSError as error:
             raise RecipeError(f"recipe {name} cannot be read: {error.strerror}") from error

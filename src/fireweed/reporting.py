@@ -106,8 +106,8 @@ class Counter:
 
 
 def printable(text: str) -> str:
-    """Return the text with control characters, but for line ends, written as escapes: a file's name cannot steer a terminal."""
-    return "".join(c if c == "\n" or c.isprintable() or c == " " else c.encode("unicode_escape", "replace").decode() for c in text)
+    """Return the text with control characters but line ends as escapes: a file's name cannot steer a terminal."""
+    return "".join(c if c == "\n" or c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def duration(seconds: float) -> str:

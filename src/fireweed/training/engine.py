@@ -43,7 +43,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
 
 def fast_twin(model: keras.Model) -> keras.Model:
-    """Return a model equal to `model`, its variables copied, made to be trained; `model` itself where nothing is gained.
+    """Return a model equal to `model`, its variables copied, that trains faster; `model` itself if nothing is gained.
 
     Only TensorFlow gains: XLA, through which JAX works, fuses batch norm by itself.
 

@@ -44,13 +44,14 @@ class Outcome:
     history: list[dict[str, Any]]
     learning_rates: np.ndarray
     kept_epoch: int  # counted from 1
+    is_best: bool  # whether the kept epoch was picked on validation
     stopped_early: bool
     resumed_at: int | None
     notes: list[str] = field(default_factory=list)
 
 
 def train(model: keras.Model, recipe: Recipe, data: TrainingInput, folder: Path, reporter: Reporter) -> Outcome:
-    """Train `model` in place by a resolved recipe; go on from the newest checkpoint in `folder`/checkpoints if there is one.
+    """Train `model` in place by a resolved recipe, going on from the newest checkpoint where there is one.
 
     model:  a plain Keras model that takes the sides of all phases; ends with the weights to keep (averaged, or best).
     folder: the run's folder; history.csv, checkpoints/ and logs/ are written there.
@@ -88,6 +89,7 @@ def train(model: keras.Model, recipe: Recipe, data: TrainingInput, folder: Path,
                 epochs=end,
                 steps_per_epoch=data.steps,
                 validation_data=data.validation,
+                shuffle=False,  # the plan has seen to it
                 verbose=0,
                 callbacks=[averaging, recorder, save, tensorboard(folder / "logs")],
             )
@@ -96,10 +98,12 @@ def train(model: keras.Model, recipe: Recipe, data: TrainingInput, folder: Path,
         finally:
             recorder.close()
 
-    save.put_kept_weights_in(twin, settings.keep == "best" or settings.patience > 0)
+    save.put_kept_weights_in(twin, recorder.keeps_best)
     if twin is not model:
         copy_variables(twin, model)
-    return Outcome(recorder.rows, rates, recorder.kept_epoch, recorder.stopped_early, resumed_at, notes)
+    return Outcome(
+        recorder.rows, rates, recorder.kept_epoch, recorder.keeps_best, recorder.stopped_early, resumed_at, notes
+    )
 
 
 def compile_model(model: keras.Model, optimizer: keras.optimizers.Optimizer | None = None) -> None:

@@ -1,0 +1,5 @@
+"""`python -m fireweed`."""
+
+from fireweed.cli import main
+
+main()

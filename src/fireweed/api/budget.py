@@ -1,0 +1,90 @@
+"""`--minutes`: the sides and epochs that fit a time on this machine, from steps timed on a copy of the net."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from fireweed.data.catalog import Catalog
+from fireweed.errors import RecipeError
+from fireweed.models.registry import build_model, find_entry
+from fireweed.recipe import Phase, Recipe, with_epochs
+from fireweed.reporting import Reporter
+from fireweed.resolving import Resolved
+
+TIMED_STEPS = 3
+OVERHEAD_SECONDS = 20.0  # bundle, evaluation and report at the end
+MOST_TIMES_THE_EPOCHS = 3.0  # beyond which larger sides help more than further epochs
+SIDE_STEP_PX = 32
+
+
+def fit_to_minutes(resolved: Resolved, catalog: Catalog, minutes: float, reporter: Reporter) -> Resolved:
+    """Return the recipe with phases that end within `minutes`, counted from now.
+
+    The recipe's phases are kept in proportion. When the time allows fewer epochs than a third of the recipe's, sides
+    shrink; when it allows more than three times as many, they grow.
+
+    Raises:
+        RecipeError: not even one epoch at the smallest side fits.
+    """
+    started = time.monotonic()
+    recipe = resolved.recipe
+    photos, validated = len(catalog.part("train")), len(catalog.part("validation"))
+    entry = find_entry(recipe.model.name)
+    scale = 1.0
+    least_epochs = max(1, recipe.total_epochs // 3)
+    rates: dict[int, tuple[float, float]] = {}
+    while True:
+        phases = _scaled(recipe.training.phases, scale, max(entry.min_side_px, 48), min(entry.max_side_px, 512))
+        for side in {phase.side for phase in phases} - rates.keys():
+            rates[side] = measure_rate(recipe, len(catalog.classes), side)
+        left = minutes * 60 - OVERHEAD_SECONDS - (time.monotonic() - started) - sum(rates[p.side][1] for p in phases)
+        # validating costs about a third of training, at the last side
+        validating = validated / rates[phases[-1].side][0] / 3
+        seconds = sum(p.epochs * (photos / rates[p.side][0] + validating) for p in phases)
+        epochs = int(recipe.total_epochs * left / seconds)
+        smaller = _scaled(recipe.training.phases, scale * 0.75, max(entry.min_side_px, 48), 512)
+        if epochs < least_epochs and smaller != phases and not entry.has_flatten:
+            scale *= 0.75
+        elif epochs > MOST_TIMES_THE_EPOCHS * recipe.total_epochs and scale >= 1 and phases[-1].side < 320:
+            scale *= 1.25
+        else:
+            break
+    if epochs < 1:
+        raise RecipeError(
+            f"{minutes:g} minutes are too short for one epoch of {recipe.model.name} on {photos:,} photos here; "
+            f"give at least {(minutes * 60 - left + seconds / recipe.total_epochs) / 60:.1f}, or choose a smaller net"
+        )
+    chosen = with_epochs(phases, epochs)
+    reporter.say(
+        f"{minutes:g} minutes: {epochs} epochs, " + ", ".join(f"{p.epochs} at {p.side} px" for p in chosen)
+        + "; measured " + ", ".join(f"{rates[p.side][0]:.0f} images/s at {p.side} px" for p in chosen)
+    )  # fmt: skip
+    training = recipe.training.model_copy(update={"phases": chosen})
+    return replace(resolved, recipe=recipe.model_copy(update={"training": training}))
+
+
+def measure_rate(recipe: Recipe, classes: int, side: int) -> tuple[float, float]:
+    """Return the images/s of a training step at `side`, and the seconds that its first step took, on a copy."""
+    from fireweed.training.engine import fast_twin
+    from fireweed.training.optimizers import build_optimizer
+    from fireweed.training.train import compile_model
+
+    batch = recipe.training.batch
+    has_flatten = find_entry(recipe.model.name).has_flatten
+    twin = fast_twin(build_model(recipe.model.name, classes, side if has_flatten else None, freeze=recipe.model.freeze))
+    compile_model(twin, build_optimizer(recipe.training, np.full(1, 1e-4, np.float32), twin))
+    images = np.random.default_rng(0).integers(0, 255, (batch, side, side, 3), np.uint8)
+    targets = np.eye(classes, dtype=np.float32)[np.arange(batch) % classes]
+    seconds = []
+    for _ in range(1 + TIMED_STEPS):
+        started = time.perf_counter()
+        twin.train_on_batch(images, targets)
+        seconds.append(time.perf_counter() - started)
+    return batch / float(np.median(seconds[1:])), seconds[0]
+
+
+def _scaled(phases: Sequence[Phase], scale: float, least: int, most: int) -> tuple[Phase, ...]:
+    sides = [max(least, min(most, round(p.side * scale / SIDE_STEP_PX) * SIDE_STEP_PX)) for p in phases]
+    return tuple(Phase(side=side, epochs=p.epochs) for side, p in zip(sides, phases, strict=True))

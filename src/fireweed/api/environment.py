@@ -1,0 +1,34 @@
+"""What a run was made with: versions, chip, settings of the process; written into every run."""
+
+import datetime
+import os
+import platform
+from importlib import metadata
+from typing import Any
+
+from fireweed import __version__
+from fireweed.devices import DeviceChoice
+from fireweed.process import ALLOCATOR, TUNABLES
+
+PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pillow", "opencv-python-headless", "h5py")
+VARIABLES = ("KERAS_BACKEND", "TF_ENABLE_ONEDNN_OPTS", "OMP_NUM_THREADS", *ALLOCATOR, TUNABLES)
+
+
+def environment_facts(choice: DeviceChoice) -> dict[str, Any]:
+    """Return versions, machine, device and the environment variables that matter, ready for JSON."""
+    return {
+        "fireweed": __version__,
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "device": choice.facts(),
+        "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,77 @@
+"""The end of a run: bundle, evaluation of the validation part, report, and what to do next."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fireweed.api.building import TrainingParts, build_for_keeping
+from fireweed.api.judging import evaluation_of
+from fireweed.api.reporting import kept_weights, report_contents
+from fireweed.api.timing import remember_rates
+from fireweed.bundle import open_bundle, write_bundle
+from fireweed.data.catalog import PARTS, Catalog
+from fireweed.evaluation.metrics import percent
+from fireweed.recipe import Recipe
+from fireweed.reporting import Reporter
+from fireweed.run import RunFolder
+from fireweed.serving.predict import predict_arrays
+
+if TYPE_CHECKING:
+    import keras
+
+    from fireweed.training.train import Outcome
+
+
+def finish(
+    folder: RunFolder, recipe: Recipe, trained: "keras.Model", outcome: "Outcome", parts: TrainingParts,
+    catalog: Catalog, reporter: Reporter,
+) -> None:  # fmt: skip
+    """Write the bundle, judge it as it was saved, and write the report, the last file of a run."""
+    from fireweed.evaluation.report import write_report
+
+    remember_rates(recipe, outcome.history)
+    plain = build_for_keeping(recipe, trained, len(catalog.classes))
+    # The bundle is judged through the file that was written, so that the figures are those of what users will open.
+    write_bundle(folder.path, plain, bundle_facts(recipe, catalog, outcome, None))
+    bundle = open_bundle(folder.path)
+    squares = parts.validation_squares()
+    probabilities = predict_arrays(bundle, np.stack(squares))
+    photos = catalog.part("validation").photos
+    evaluation = evaluation_of(probabilities, parts.validation_labels, [p.name for p in photos], catalog.classes)
+    folder.write_json("evaluation-validation.json", evaluation)
+    write_bundle(folder.path, plain, bundle_facts(recipe, catalog, outcome, evaluation))
+    contents = report_contents(folder, recipe, plain, outcome, parts.steps, catalog, evaluation, squares,
+                               probabilities)  # fmt: skip
+    write_report(folder.file("report.html"), contents)
+    _say_result(folder, outcome, evaluation, reporter)
+
+
+def bundle_facts(
+    recipe: Recipe, catalog: Catalog, outcome: "Outcome", evaluation: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Return what fireweed.json says of the bundle."""
+    figures = ("photos", "accuracy", "interval_95", "loss")
+    return {
+        "classes": list(catalog.classes),
+        "side": recipe.evaluation_side,
+        "fit": recipe.data.fit,
+        "model": recipe.model.name,
+        "recipe": recipe.name,
+        "split": {part: len(catalog.part(part)) for part in PARTS},
+        "data": catalog.digest(),
+        "epoch": outcome.kept_epoch,
+        "metrics": {name: evaluation[name] for name in figures} if evaluation else None,
+        "temperature": None,
+    }
+
+
+def _say_result(folder: RunFolder, outcome: "Outcome", evaluation: dict[str, Any], reporter: Reporter) -> None:
+    low, high = evaluation["interval_95"]
+    reporter.say()
+    reporter.say(
+        f"validation accuracy {percent(evaluation['accuracy'])} ({percent(low)} to {percent(high)} with 95% "
+        f"confidence, {evaluation['photos']} photos; {kept_weights(outcome)})"
+    )
+    reporter.say(f"report:   {folder.file('report.html')}")
+    reporter.say(f"try it:   fireweed predict {folder.path} PHOTO")
+    reporter.say(f"test it:  fireweed evaluate {folder.path} --part test")

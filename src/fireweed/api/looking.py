@@ -1,0 +1,136 @@
+"""What can be looked at without training: photos, nets, recipes, devices."""
+
+from pathlib import Path
+
+import numpy as np
+from rich.table import Table
+from rich.text import Text
+
+from fireweed.api.starting import start_framework
+from fireweed.data.decode import decode_square
+from fireweed.data.records import read_bytes
+from fireweed.data.sources import open_data
+from fireweed.devices import choose_device, describe
+from fireweed.errors import PhotoError
+from fireweed.files import sha256_of_bytes
+from fireweed.models.registry import ENTRIES, build_model, find_entry
+from fireweed.recipe import read_recipe, recipe_names, recipe_text
+from fireweed.reporting import Reporter
+from fireweed.resolving import planned_changes
+from fireweed.training.schedules import curve_text, learning_rate_table
+
+CURVE_STEPS_PER_EPOCH = 20  # the drawn curve needs some; the real number depends on the photos
+
+
+def show_photos(
+    data: str, out: str, augment: bool, recipe: str, count: int, side: int, seed: int, reporter: Reporter
+) -> None:
+    """Write a grid of photos with their labels as a PNG; with `augment`, as a training sees them in one epoch."""
+    from fireweed.data.augment import apply_row
+    from fireweed.data.plan import Plan
+    from fireweed.evaluation.grid import photo_grid_png
+
+    settings = read_recipe(recipe)
+    catalog = open_data(data)
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(catalog))[:count])
+    images, photos, keys, failed = [], [], [], 0
+    for index in chosen:
+        photo = catalog.photos[index]
+        try:
+            encoded = read_bytes(photo)
+            images.append(decode_square(encoded, side, settings.data.fit))
+        except (PhotoError, OSError):
+            failed += 1
+            continue
+        photos.append(photo)
+        keys.append(photo.key or sha256_of_bytes(encoded))
+    if not images:
+        raise PhotoError(f"none of the {failed} photos chosen from {data} can be read; try another --seed")
+    if augment:
+        plan = Plan(seed, keys, [p.label for p in photos], len(images), planned_changes(settings.augment))
+        rows = plan.rows(seed)
+        for place, index in enumerate(rows.index[0]):
+            partner = images[rows.partner[0, place]]
+            images[index] = apply_row(images[index], rows, (0, place), side, partner)
+    note = photo_grid_png(images, [catalog.classes[p.label] for p in photos], path=Path(out))
+    reporter.say(f"{len(images)} photos in {out}" + (f"; {failed} cannot be read" if failed else ""))
+    if note:
+        reporter.warn(note)
+
+
+def show_models(reporter: Reporter, classes: int = 5) -> None:
+    """Print all nets with parameters, multiply-adds, default side and a line of description."""
+    start_framework(reporter)
+    from fireweed.models.cost import total_cost
+
+    table = _table("net", "parameters", "multiply-adds", "side", "weights", "what it is")
+    with reporter.bar("building nets", len(ENTRIES)) as bar:
+        for done, entry in enumerate(ENTRIES.values()):
+            bar.update(done, entry.name)
+            cost = total_cost(build_model(entry.name, classes, entry.default_side_px))
+            table.add_row(
+                entry.name, f"{cost.parameters:,}", f"{cost.multiply_adds / 1e9:.2f} G", f"{entry.default_side_px} px",
+                "ImageNet" if entry.pretrained else "random", entry.description,
+            )  # fmt: skip
+    reporter.console.print(table)
+    reporter.say(f"for {classes} classes; or a net as a line of text: 'conv 32 | fire 24 48 | pool | fire 48 96 | gap'")
+
+
+def show_model(name: str, classes: int, side: int | None, reporter: Reporter) -> None:
+    """Print each layer with shape, weights, multiply-adds and receptive field."""
+    entry = find_entry(name)
+    start_framework(reporter)
+    from fireweed.models.cost import layer_costs, total_cost
+
+    model = build_model(name, classes, side or entry.default_side_px)
+    table = _table("layer", "kind", "output", "weights", "multiply-adds", "sees")
+    for layer in layer_costs(model):
+        shape = " x ".join(str(size) for size in layer.output_shape if size is not None)
+        sees = f"{layer.receptive_field_px} px" if layer.receptive_field_px else ""
+        table.add_row(layer.name, layer.kind, shape, f"{layer.parameters:,}", f"{layer.multiply_adds:,}", sees)
+    reporter.console.print(table)
+    cost = total_cost(model)
+    reporter.say(
+        f"{entry.name}: {cost.parameters:,} parameters ({cost.trainable_parameters:,} trainable), "
+        f"{cost.multiply_adds:,} multiply-adds a photo at {side or entry.default_side_px} px, {classes} classes"
+    )
+
+
+def show_recipes(reporter: Reporter) -> None:
+    """Print the recipes that come with Fireweed."""
+    table = _table("recipe", "net", "epochs", "sides", "what it does")
+    for name in recipe_names():
+        recipe = read_recipe(name)
+        sides = ", ".join(f"{p.side}" for p in recipe.training.phases)
+        table.add_row(name, recipe.model.name, str(recipe.total_epochs), f"{sides} px", recipe.description)
+    reporter.console.print(table)
+    reporter.say("fireweed recipes NAME shows one; --set section.key=value changes any setting")
+
+
+def show_recipe(name: str, reporter: Reporter) -> None:
+    """Print a recipe and its learning-rate curve."""
+    recipe = read_recipe(name)
+    reporter.say(recipe_text(name))
+    plan = recipe.training.schedule
+    rates = learning_rate_table(
+        plan.kind, recipe.total_epochs, CURVE_STEPS_PER_EPOCH, peak=plan.peak, start=plan.start, floor=plan.floor,
+        ramp_epochs=plan.ramp_epochs, sustain_epochs=plan.sustain_epochs, decay=plan.decay, warmup=plan.warmup,
+    )  # fmt: skip
+    reporter.say(f"learning rate over {recipe.total_epochs} epochs:")
+    reporter.say(curve_text(rates, unit="epoch", count=recipe.total_epochs))
+
+
+def show_devices(
+    device: str, backend: str | None, tpu: str | None, zone: str | None, project: str | None, reporter: Reporter
+) -> None:
+    """Print what was found, what will be used, and why."""
+    for line in describe(choose_device(device, backend=backend, tpu=tpu, zone=zone, project=project)):
+        reporter.say(line)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for number, column in enumerate(columns):
+        is_figure = column in ("parameters", "multiply-adds", "side", "weights", "epochs", "sees")
+        table.add_column(Text(column), justify="right" if is_figure and number else "left", overflow="fold")
+    return table

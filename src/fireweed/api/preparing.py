@@ -1,0 +1,60 @@
+"""From what the user names as data to photos in parts, with all that can be said before training."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from fireweed.data.catalog import PARTS, Catalog
+from fireweed.data.sources import NAMED_SETS, open_data
+from fireweed.data.split import split
+from fireweed.data.survey import survey
+from fireweed.data.twins import group_twins
+from fireweed.recipe import DataSettings
+from fireweed.reporting import Reporter
+
+SHOWN_UNREADABLE = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedData:
+    """Photos that can be read, each with key and part, and the twin group of each, int64 of shape (photos,)."""
+
+    catalog: Catalog
+    groups: np.ndarray
+
+
+def prepare_data(data: str, settings: DataSettings, reporter: Reporter) -> PreparedData:
+    """Open the data, read every photo once, find twins, split, and say what was found."""
+    with reporter.counting("opening") as progress:
+        opened = open_data(data, progress=progress)
+    with reporter.counting("reading photos") as progress:
+        found = survey(opened, progress=progress)
+    groups = group_twins(found)
+    catalog = split(found.catalog, groups, settings.validation, settings.test)
+    describe(catalog, groups, reporter)
+    return PreparedData(catalog, groups)
+
+
+def describe(catalog: Catalog, groups: np.ndarray, reporter: Reporter) -> None:
+    """Say how many photos, classes and parts there are, and what was left out."""
+    parts = ", ".join(f"{len(catalog.part(part)):,} {part}" for part in PARTS if len(catalog.part(part)))
+    reporter.say(f"{catalog.title}: {len(catalog):,} photos, {len(catalog.classes)} classes ({parts})")
+    twins = len(catalog) - len(np.unique(groups))
+    if twins:
+        reporter.say(f"{twins} photos are equal or nearly equal to another one")
+    if catalog.unreadable:
+        reporter.warn(f"{len(catalog.unreadable)} photos cannot be read and are left out:")
+        for photo in catalog.unreadable[:SHOWN_UNREADABLE]:
+            reporter.say(f"  {photo.name}: {photo.reason}")
+        if len(catalog.unreadable) > SHOWN_UNREADABLE:
+            reporter.say(f"  and {len(catalog.unreadable) - SHOWN_UNREADABLE} more, listed in the report")
+    for note in catalog.notes:
+        reporter.warn(note)
+
+
+def data_address(data: str) -> str:
+    """Return the data's name in a form that holds from any folder."""
+    if data in NAMED_SETS or "://" in data:
+        return data
+    return str(Path(data).absolute())

@@ -1,0 +1,96 @@
+"""What the report of a run shows, gathered from the run."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fireweed.data.catalog import PARTS, Catalog
+from fireweed.evaluation.metrics import percent
+from fireweed.evaluation.report import ReportContents, ShownPhoto
+from fireweed.models.cost import layer_costs, total_cost
+from fireweed.recipe import Recipe
+from fireweed.run import RunFolder
+
+if TYPE_CHECKING:
+    import keras
+
+    from fireweed.training.train import Outcome
+
+GRID_PHOTOS = 40
+MISTAKES = 24
+
+
+def report_contents(
+    folder: RunFolder, recipe: Recipe, model: "keras.Model", outcome: "Outcome", steps_per_epoch: int,
+    catalog: Catalog, evaluation: dict[str, Any], squares: list[np.ndarray], probabilities: np.ndarray,
+) -> ReportContents:  # fmt: skip
+    """Gather the report's contents as plain values; `squares` and `probabilities` are of the validation photos."""
+    validation = catalog.part("validation")
+    return ReportContents(
+        title=f"{recipe.name} on {catalog.title}",
+        summary=_summary(recipe, model, catalog, evaluation),
+        classes=catalog.classes,
+        history=outcome.history,
+        learning_rates=outcome.learning_rates,
+        steps_per_epoch=steps_per_epoch,
+        evaluation=evaluation,
+        photos=_shown(_spread(len(validation)), validation, squares, probabilities),
+        mistakes=_shown(_worst(validation.labels(), probabilities), validation, squares, probabilities),
+        layers=layer_costs(model),
+        total_cost=total_cost(model),
+        split_counts=_split_counts(catalog),
+        best_epoch=kept_weights(outcome),
+        recipe_toml=folder.file("recipe.toml").read_text(encoding="utf-8"),
+        environment=folder.read_json("environment.json"),
+        notes=[*catalog.notes, *outcome.notes],
+        unreadable=catalog.unreadable,
+    )
+
+
+def kept_weights(outcome: "Outcome") -> str:
+    """Return a phrase on which weights were kept."""
+    if outcome.is_best:
+        early = ", training stopped early" if outcome.stopped_early else ""
+        return f"best epoch {outcome.kept_epoch} of {len(outcome.history)}, picked on the validation photos{early}"
+    return f"final weights, after epoch {outcome.kept_epoch}; no epoch was picked"
+
+
+def _summary(recipe: Recipe, model: "keras.Model", catalog: Catalog, evaluation: dict[str, Any]) -> str:
+    low, high = evaluation["interval_95"]
+    name = "A net written as a line" if "|" in recipe.model.name else recipe.model.name
+    return (
+        f"{name}, {model.count_params():,} parameters, tells {len(catalog.classes)} classes apart: right on "
+        f"{percent(evaluation['accuracy'])} of {evaluation['photos']:,} validation photos it was not trained on "
+        f"({percent(low)} to {percent(high)} with 95% confidence)."
+    )
+
+
+def _spread(count: int) -> np.ndarray:
+    """Choose photos evenly over the list, so that every class comes up."""
+    return np.unique(np.linspace(0, count - 1, min(count, GRID_PHOTOS)).astype(int))
+
+
+def _worst(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Choose the wrong answers, the surest first."""
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    return wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")][:MISTAKES]
+
+
+def _shown(
+    chosen: np.ndarray, catalog: Catalog, squares: list[np.ndarray], probabilities: np.ndarray
+) -> list[ShownPhoto]:
+    return [
+        ShownPhoto(
+            name=catalog.photos[i].name or catalog.photos[i].path,
+            image=squares[i],
+            true=catalog.classes[catalog.photos[i].label],
+            predicted=catalog.classes[int(probabilities[i].argmax())],
+            probability=float(probabilities[i].max()),
+        )
+        for i in chosen
+    ]
+
+
+def _split_counts(catalog: Catalog) -> dict[str, dict[str, int]]:
+    counts = {part: catalog.part(part).counts() for part in PARTS}
+    return {name: {part: int(counts[part][i]) for part in PARTS} for i, name in enumerate(catalog.classes)}

@@ -1,0 +1,14 @@
+"""Bringing up the framework for one command."""
+
+from fireweed.devices import DeviceChoice, choose_device, confirm
+from fireweed.process import prepare_process
+from fireweed.reporting import Reporter
+
+
+def start_framework(reporter: Reporter) -> DeviceChoice:
+    """Choose a device, prepare the process and import the backend, for commands that do not train."""
+    choice = choose_device()
+    for warning in choice.warnings:
+        reporter.warn(warning)
+    prepare_process(choice)  # what came too late for a short command is not worth a word
+    return confirm(choice)

@@ -1,0 +1,164 @@
+"""`fireweed train`: photos to a run folder, joined from data, models, training and evaluation."""
+
+import hashlib
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fireweed.api.choosing import choose_recipe
+from fireweed.api.environment import environment_facts
+from fireweed.api.preparing import PreparedData, data_address, prepare_data
+from fireweed.data.catalog import Catalog
+from fireweed.data.plan import default_batch
+from fireweed.devices import DeviceChoice, choose_device, confirm
+from fireweed.files import explained
+from fireweed.models.registry import find_entry
+from fireweed.process import prepare_process
+from fireweed.recipe import Recipe
+from fireweed.reporting import Reporter, duration
+from fireweed.resolving import Resolved, resolve
+from fireweed.run import RunFacts, RunFolder
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """All that a user can ask of a training; None is "not said"."""
+
+    data: str
+    recipe: str | None = None
+    model: str | None = None
+    weights: str | None = None
+    freeze: bool | None = None
+    epochs: int | None = None
+    side: int | None = None
+    minutes: float | None = None
+    seed: int | None = None
+    settings: tuple[str, ...] = ()
+    augment: bool = True
+    flip: bool = True
+    out: str | None = None
+    deterministic: bool = False
+    device: str = "auto"
+    backend: str | None = None
+    precision: str | None = None
+    tpu: str | None = None
+    zone: str | None = None
+    project: str | None = None
+
+
+def train_run(request: TrainRequest, reporter: Reporter) -> RunFolder:
+    """Carry out a training, or go on with it, and return its finished folder."""
+    asked, why = choose_recipe(request)
+    entry = find_entry(asked.model.name)
+    choice = chosen_device(request, asked.training.precision)
+    reporter.say(f"{choice.name}: {choice.backend}, {choice.precision}")
+    for warning in choice.warnings:
+        reporter.warn(warning)
+    reporter.say(why)
+    prepared = prepare_data(request.data, asked.data, reporter)
+    facts = run_facts(request, asked, prepared.catalog)
+    folder = RunFolder(Path(request.out) if request.out else Path("runs") / run_name(facts))
+    folder.check_usable(facts)
+    if folder.is_started and folder.is_finished:
+        reporter.say(f"this run is finished: {folder.path}")
+        return folder
+    _check_writable(folder)
+    for note in prepare_process(choice, request.deterministic):
+        reporter.warn(note)
+    choice = confirm(choice)
+    counts = [int(count) for count in prepared.catalog.part("train").counts()]
+    resolved = resolve(asked, counts, default_batch(sum(counts)), entry.has_flatten)
+    if folder.is_started:
+        # what was decided at the first start holds, also on another machine
+        resolved = replace(resolved, recipe=folder.resolved())
+    elif request.minutes is not None:
+        from fireweed.api.budget import fit_to_minutes
+
+        resolved = fit_to_minutes(resolved, prepared.catalog, request.minutes, reporter)
+    return _carry_out(request, facts, resolved, prepared, choice, folder, reporter)
+
+
+def _carry_out(
+    request: TrainRequest, facts: RunFacts, resolved: Resolved, prepared: PreparedData, choice: DeviceChoice,
+    folder: RunFolder, reporter: Reporter,
+) -> RunFolder:  # fmt: skip
+    from fireweed.api.building import TrainingParts, build_for_training, seed_everything
+    from fireweed.api.finishing import finish
+    from fireweed.training.train import train
+
+    recipe = resolved.recipe
+    for note in resolved.notes:
+        reporter.say(note)
+    seed_everything(recipe.training.seed, request.deterministic, choice.precision)
+    model, loaded = build_for_training(recipe, len(prepared.catalog.classes))
+    if loaded:
+        reporter.say(loaded)
+    parts = TrainingParts(recipe, prepared.catalog, resolved.class_weights)
+    _announce(recipe, model, parts, reporter)
+    if not folder.is_started:
+        folder.start(facts, recipe, prepared.catalog, prepared.groups)
+    folder.write_json("environment.json", environment_facts(choice))
+    try:
+        outcome = train(model, recipe, parts.input(), folder.path, reporter)
+        finish(folder, recipe, model, outcome, parts, prepared.catalog, reporter)
+    except KeyboardInterrupt:
+        reporter.say(f"stopped; the same command goes on after the last finished epoch ({folder.path})")
+        raise
+    finally:
+        parts.close()
+    return folder
+
+
+def _announce(recipe: Recipe, model: Any, parts: Any, reporter: Reporter) -> None:
+    from fireweed.api.timing import expected_seconds
+
+    phases = ", ".join(f"{p.epochs} at {p.side} px" for p in recipe.training.phases)
+    seconds, basis = expected_seconds(recipe, model, parts.photos)
+    reporter.say(
+        f"{recipe.model.name}: {model.count_params():,} parameters; {recipe.total_epochs} epochs ({phases}), batch "
+        f"{recipe.training.batch}, {parts.steps} steps an epoch"
+    )
+    reporter.say(f"expected: about {duration(seconds)} ({basis}); --epochs, --side or --minutes make it shorter")
+
+
+def chosen_device(request: TrainRequest, precision: str | None) -> DeviceChoice:
+    """Return the device, backend and precision for a request."""
+    return choose_device(
+        request.device, backend=request.backend, precision=precision or "auto",
+        tpu=request.tpu, zone=request.zone, project=request.project,
+    )  # fmt: skip
+
+
+def restart_prepared(request: TrainRequest) -> None:
+    """Execute this command again, once, where only a new process's environment can hold what training wants.
+
+    For the command line; nothing may have been written or printed before.
+    """
+    prepare_process(chosen_device(request, request.precision), request.deterministic, may_restart=True)
+
+
+def run_facts(request: TrainRequest, asked: Recipe, catalog: Catalog) -> RunFacts:
+    """Return what identifies the run that this request means."""
+    options: dict[str, Any] = {"deterministic": request.deterministic}
+    if request.minutes is not None:
+        options["minutes"] = request.minutes
+    return RunFacts(asked, data_address(request.data), catalog.digest(), options)
+
+
+def run_name(facts: RunFacts) -> str:
+    """Return NAME-HASH: the recipe's name and what was asked on which photos."""
+    mixed = hashlib.sha256(f"{facts.hash} {facts.digest} {sorted(facts.options.items())}".encode()).hexdigest()
+    return f"{facts.asked.name}-{mixed[:8]}"
+
+
+def _check_writable(folder: RunFolder) -> None:
+    """Find out before training, not after it, that the folder cannot be written."""
+    existing = folder.path.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise explained(error, folder.path) from error

@@ -1,0 +1,143 @@
+"""What is done with a trained model: evaluate it on photos with labels, ask it about photos without."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fireweed.api.judging import evaluation_of
+from fireweed.api.starting import start_framework
+from fireweed.data.catalog import Catalog, Photo
+from fireweed.data.decode import decode_square
+from fireweed.data.records import read_bytes
+from fireweed.data.sources import open_data
+from fireweed.data.survey import survey
+from fireweed.errors import DataError, RunError
+from fireweed.files import sha256_of_bytes
+from fireweed.reporting import Reporter
+from fireweed.run import RunFolder, open_run
+
+if TYPE_CHECKING:
+    from fireweed.bundle import Bundle
+    from fireweed.serving.predict import Prediction
+
+BATCH = 32
+
+
+def predict(model: str | Path, arguments: Sequence[str], batch_size: int = BATCH) -> Iterator["Prediction"]:
+    """Yield an answer for each photo, in the order given; folders are searched for photos.
+
+    Raises:
+        FireweedError: no such model or photo.
+    """
+    from fireweed.serving.predict import expand_paths, predict_files
+
+    paths = expand_paths(list(arguments))  # a mistyped path is told before the framework is loaded
+    start_framework(Reporter(is_silent=True))
+    from fireweed.bundle import open_bundle
+
+    yield from predict_files(open_bundle(Path(model)), paths, batch_size)
+
+
+def evaluate_run(run: str | Path, data: str | None, part: str, reporter: Reporter) -> tuple[dict[str, Any], Path]:
+    """Judge a run's model and write evaluation-PART.json (evaluation-data.json with `data`) into the run.
+
+    Without `data`: the part of the run's own photos, as photos.csv has it. With it: all of that data except photos
+    that the run trained on, told by their keys.
+
+    Returns the figures and the path of the file.
+    """
+    folder = open_run(run)
+    if not folder.file("fireweed.json").is_file():
+        raise RunError(f"{folder.path} has no model yet; let the training end first (the same command goes on)")
+    catalog = _own_photos(folder, part, reporter) if data is None else _other_photos(folder, data, reporter)
+    start_framework(reporter)
+    from fireweed.bundle import open_bundle
+
+    bundle = open_bundle(folder.path)
+    catalog = _with_classes_of(bundle, catalog)
+    probabilities = np.concatenate(list(_answers(bundle, catalog.photos, reporter)))
+    names = [photo.name or photo.path for photo in catalog.photos]
+    evaluation = evaluation_of(probabilities, catalog.labels(), names, tuple(bundle.classes))
+    name = f"evaluation-{part if data is None else 'data'}.json"
+    folder.write_json(name, evaluation)
+    return evaluation, folder.file(name)
+
+
+def _own_photos(folder: RunFolder, part: str, reporter: Reporter) -> Catalog:
+    rows = {row["name"]: row for row in folder.rows() if row["part"] == part}
+    if not rows:
+        raise DataError(f"the run {folder.path} has no {part} photos; its photos.csv says which part each photo is in")
+    with reporter.counting("opening") as progress:
+        catalog = open_data(folder.facts().data, progress=progress)
+    photos = [photo for photo in catalog.photos if (photo.name or photo.path) in rows]
+    missing = len(rows) - len(photos)
+    changed = [p.name for p in photos if _key(p) != rows[p.name or p.path]["key"]]
+    if missing or changed:
+        raise DataError(
+            f"{missing} of the run's {len(rows)} {part} photos are gone and {len(changed)} have changed since it began "
+            f"({(changed or sorted(rows.keys() - {p.name for p in photos}))[0]}); put them back, or give --data"
+        )
+    return replace(catalog, photos=tuple(photos))
+
+
+def _key(photo: Photo) -> str:
+    return photo.key or sha256_of_bytes(read_bytes(photo))
+
+
+def _other_photos(folder: RunFolder, data: str, reporter: Reporter) -> Catalog:
+    trained_on = {row["key"] for row in folder.rows() if row["part"] == "train"}
+    with reporter.counting("opening") as progress:
+        opened = open_data(data, progress=progress)
+    with reporter.counting("reading photos") as progress:
+        catalog = survey(opened, progress=progress).catalog
+    kept = tuple(photo for photo in catalog.photos if photo.key not in trained_on)
+    if catalog.unreadable:
+        reporter.warn(f"{len(catalog.unreadable)} photos cannot be read and are left out")
+    reporter.say(f"{len(kept):,} photos; {len(catalog) - len(kept):,} that the run trained on are left out")
+    if not kept:
+        raise DataError(f"the run trained on every photo of {data}; evaluate on others")
+    return replace(catalog, photos=kept)
+
+
+def _with_classes_of(bundle: "Bundle", catalog: Catalog) -> Catalog:
+    """Return the catalog with the labels counted as the model counts its classes."""
+    unknown = [name for name in catalog.classes if name not in bundle.classes]
+    present = {photo.label for photo in catalog.photos}
+    if any(catalog.classes.index(name) in present for name in unknown):
+        raise DataError(
+            f"class '{unknown[0]}' is not one the model knows ({', '.join(bundle.classes)}); "
+            "rename its folder or leave it out"
+        )
+    position = {i: bundle.classes.index(name) for i, name in enumerate(catalog.classes) if name in bundle.classes}
+    photos = tuple(replace(photo, label=position[photo.label]) for photo in catalog.photos)
+    return replace(catalog, classes=tuple(bundle.classes), photos=photos)
+
+
+def _answers(bundle: "Bundle", photos: Sequence[Photo], reporter: Reporter) -> Iterator[np.ndarray]:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from fireweed.serving.predict import predict_arrays
+
+    def square(photo: Photo) -> np.ndarray:
+        return decode_square(read_bytes(photo), bundle.side_px, bundle.fit)
+
+    with ThreadPoolExecutor() as pool, reporter.bar("evaluating", len(photos)) as bar:
+        for start in range(0, len(photos), BATCH):
+            yield predict_arrays(bundle, np.stack(list(pool.map(square, photos[start : start + BATCH]))))
+            bar.update(min(start + BATCH, len(photos)))
+
+
+def predictions_text(predictions: "Sequence[Prediction]", form: str, top: int) -> str:
+    """Return predictions as "json", "csv" or "lines" text, each with its line end."""
+    import json
+
+    from fireweed.serving.predict import as_csv_text, as_json_rows, as_lines
+
+    if form == "json":
+        return json.dumps(as_json_rows(predictions), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    if form == "csv":
+        return as_csv_text(predictions)
+    return "".join(f"{line}\n" for line in as_lines(predictions, top))

@@ -1,0 +1,68 @@
+"""Names as people write them: of classes, of parts, and of files when they are shown."""
+
+import functools
+import unicodedata
+from collections.abc import Iterable
+
+from fireweed.errors import DataError
+
+_PARTS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def part_named(word: str) -> str:
+    """Return "train", "validation" or "test" for the word that a folder or a list has for it, else ""."""
+    return _PARTS.get(word.strip().lower(), "")
+
+
+def shown(name: str) -> str:
+    """Return a file's name fit to be shown and stored: what no UTF-8 text can hold, and controls, become U+FFFD."""
+    if name.isprintable():
+        return name
+    return "".join(c if c.isprintable() or c == "\u200d" else "\ufffd" for c in name)
+
+
+def quoted(name: str) -> str:
+    """Return a name in quotes for a message, on one line whatever it holds."""
+    return f"'{shown(name)}'"
+
+
+@functools.lru_cache(maxsize=100_000)
+def class_name(text: str) -> str:
+    """Return the name of the class that a folder or label means: no outer blanks, one Unicode form (NFC).
+
+    Raises:
+        DataError: nothing is left.
+    """
+    name = shown(unicodedata.normalize("NFC", text)).strip()
+    if not name:
+        raise DataError(f"a class has the blank name {quoted(text)}; give it a name")
+    return name
+
+
+def alike(text: str) -> str:
+    """Return a key that two names share when they differ in case or Unicode form only."""
+    return text.lower() if text.isascii() else unicodedata.normalize("NFC", text).lower()
+
+
+def check_distinct(names: Iterable[str], data: str) -> None:
+    """Refuse class names that differ in case, blanks or Unicode form only: nobody means two classes by them.
+
+    Raises:
+        DataError: names both.
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        first = seen.setdefault(" ".join(alike(name).split()), name)
+        if first != name:
+            raise DataError(
+                f"{quoted(data)} has the classes {quoted(first)} and {quoted(name)}, which differ only in case or "
+                "blanks; give them one name, or two clearly different ones"
+            )

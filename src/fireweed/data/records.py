@@ -1,0 +1,265 @@
+"""Photos in TFRecord shards, here or in a bucket: index them once, then read any photo's bytes, file or record."""
+
+import glob
+import hashlib
+import os
+import re
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fireweed.data.buckets import BucketReader, explained, in_brief, is_remote, matching, read_if_there
+from fireweed.data.catalog import Catalog, Photo, in_natural_order
+from fireweed.data.manifest import MANIFEST, ListedShard, listed_shards
+from fireweed.data.names import check_distinct, class_name
+from fireweed.errors import DataError, PhotoError
+from fireweed.files import sha256_of
+
+Progress = Callable[[int, int], None]
+
+MAX_PHOTO_BYTES = 1 << 30
+# A record is its length (8 bytes, little endian), a checksum of that (4), the payload and a checksum of it (4).
+# Source: tensorflow.org/tutorials/load_data/tfrecord.
+_HEAD_BYTES, _FOOT_BYTES = 12, 4
+_RECORDS_AT_ONCE = 64
+_SHARDS_AT_ONCE = 8
+# NAME00-230.tfrec holds 230 records. Dates (2024-01-05) and Apache's 00000-of-00010 are no counts.
+_COUNT_IN_NAME = re.compile(r"(?<![-\d])\d+-(\d+)\.tfrec$")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_BUCKETS = BucketReader()
+
+
+@dataclass(frozen=True)
+class _Record:
+    offset: int
+    length: int
+    key: str
+    label: str
+
+
+def index_shards(pattern: str, progress: Progress | None = None) -> Catalog:
+    """Make a catalog of the records of all shards that match a pattern, local or gs://, reading each shard once.
+
+    Records are tf.train.Example with the codelab's features; all but `image` may be missing. The text in `label` is the
+    class, else the number in `class`, else the place of the one in `one_hot_class`. The key is our feature `key`, which
+    holds that of the photo the record was made of, else the SHA-256 of the image bytes. Parts are those that our
+    manifest beside the shards gives; without one they stay empty, for the split by content to decide, since how the
+    makers of other shards dealt photos, and twins, to files is not known. TensorFlow checks each record's checksum.
+
+    Args:
+        pattern: a path with * ? [] or the path of one shard.
+        progress: told shards, not photos.
+
+    Raises:
+        DataError: no shard matches; a shard is cut off, corrupt, compressed, not of photos, or not what its name or
+            the manifest says; a bucket cannot be read.
+    """
+    paths = _matching(pattern)
+    listed, notes = _listed(paths)
+    found = _read_shards(paths, listed, progress)
+    classes = in_natural_order({record.label for records in found.values() for record in records})
+    check_distinct(classes, pattern)
+    label_of = {name: label for label, name in enumerate(classes)}
+    photos = []
+    for path, records in found.items():
+        part = listed[path].part if path in listed else ""
+        for number, record in enumerate(records):
+            name = f"{_file_name(path)}#{number}"
+            photos.append(Photo(path, label_of[record.label], record.key, part, record.offset, record.length, name))
+    if not photos:
+        raise DataError(f"no shard that matches '{pattern}' holds a record ({len(paths)} found, all empty)")
+    return Catalog(classes, tuple(photos), pattern, notes)
+
+
+def read_bytes(photo: Photo) -> bytes:
+    """Return the encoded image bytes of a photo: its file's, or those in the feature `image` of its record.
+
+    Raises:
+        PhotoError: the file cannot be opened, or is larger than a gigabyte.
+        DataError: the shard is gone, or is not what it was when it was indexed.
+    """
+    if photo.offset < 0:
+        return _read_file(photo.path)
+    size = _HEAD_BYTES + photo.length
+    try:
+        record = (_BUCKETS.read if is_remote(photo.path) else _read_local)(photo.path, photo.offset, size)
+    except OSError as error:
+        raise DataError(f"shard {photo.path} cannot be read any more: {error.strerror or error}") from error
+    whole = len(record) == size and int.from_bytes(record[:8], "little") == photo.length
+    features = _features(record[_HEAD_BYTES:]) if whole else None
+    image = b"" if features is None else _bytes(features, "image")
+    if not image:
+        raise DataError(f"shard {photo.path} has changed since it was indexed; start again")
+    return image
+
+
+def _matching(pattern: str) -> list[str]:
+    if is_remote(pattern):
+        found = matching(pattern)
+    elif Path(pattern).is_file():
+        found = [pattern]
+    else:
+        found = [path for path in glob.glob(pattern, recursive=True) if Path(path).is_file()]  # noqa: PTH207 - absolute too
+    if not found:
+        raise DataError(f"no shard matches '{pattern}'; give the pattern of the files, such as 'folder/*.tfrec'")
+    return list(in_natural_order(found))
+
+
+def _read_shards(
+    paths: list[str], listed: dict[str, ListedShard], progress: Progress | None
+) -> dict[str, list[_Record]]:
+    """Read the shards, several at a time; return the records of each, by path in the order of the paths."""
+    found: dict[str, list[_Record]] = {}
+    stop = threading.Event()
+    with ThreadPoolExecutor(min(_SHARDS_AT_ONCE, len(paths))) as pool:
+        try:
+            for path, records in zip(
+                paths, pool.map(lambda p: _read_shard(p, listed.get(p), stop), paths), strict=True
+            ):
+                found[path] = records
+                if progress:
+                    progress(len(found), len(paths))
+        except BaseException:  # Ctrl-C among them: the shards under way may have gigabytes to go
+            stop.set()
+            raise
+    return found
+
+
+def _read_shard(path: str, listed: ListedShard | None, stop: threading.Event) -> list[_Record]:
+    import tensorflow as tf
+
+    records: list[_Record] = []
+    offset = 0
+    try:
+        for payloads in tf.data.TFRecordDataset(path).batch(_RECORDS_AT_ONCE).as_numpy_iterator():
+            if stop.is_set():
+                return []
+            for payload in payloads:
+                records.append(_record(path, len(records), offset, payload))
+                offset += _HEAD_BYTES + len(payload) + _FOOT_BYTES
+    except tf.errors.DataLossError as error:
+        raise DataError(_why_lost(path, error)) from error
+    except tf.errors.OpError as error:
+        raise explained(error, path) from error
+    _check_count(path, records, listed)
+    return records
+
+
+def _check_count(path: str, records: list[_Record], listed: ListedShard | None) -> None:
+    """Refuse a shard that is not what its name or the manifest says."""
+    in_name = _COUNT_IN_NAME.search(path)
+    if in_name and int(in_name[1]) != len(records):
+        raise DataError(
+            f"{path} holds {len(records):,} records and its name says {int(in_name[1]):,}: it is cut off or was "
+            "renamed; copy it again or mend its name"
+        )
+    if listed and listed.records != len(records):
+        raise DataError(
+            f"{path} holds {len(records):,} records and the {MANIFEST} beside it says {listed.records:,}; "
+            "copy both again"
+        )
+    if listed and listed.sha256 and not is_remote(path) and sha256_of(Path(path)) != listed.sha256:
+        raise DataError(f"{path} is not the file that the {MANIFEST} beside it names (SHA-256); copy both again")
+
+
+def _record(path: str, number: int, offset: int, payload: bytes) -> _Record:
+    features = _features(payload)
+    if features is None:
+        raise DataError(f"record {number} of {path} is no tf.train.Example; give shards of photos")
+    image = _bytes(features, "image")
+    if not image:
+        held = ", ".join(sorted(features)) or "nothing"
+        raise DataError(f"record {number} of {path} has no feature 'image' with the bytes of a photo; it holds: {held}")
+    label = _label(features)
+    if not label:
+        raise DataError(f"record {number} of {path} has neither 'label' nor 'class'; nothing says what is on the photo")
+    key = _bytes(features, "key").decode("ascii", "replace")
+    if not _SHA256.fullmatch(key):
+        key = hashlib.sha256(image).hexdigest()
+    return _Record(offset, len(payload), key, label)
+
+
+def _label(features: Any) -> str:
+    """Return the name of a record's class, or "" if it has none."""
+    for name in ("label", "class"):
+        text = _bytes(features, name).decode("utf-8", "backslashreplace").strip()
+        if text:
+            return class_name(text)
+        if name in features and features[name].int64_list.value:
+            return str(features[name].int64_list.value[0])
+    one_hot = list(features["one_hot_class"].float_list.value) if "one_hot_class" in features else []
+    return str(one_hot.index(max(one_hot))) if one_hot else ""
+
+
+def _bytes(features: Any, name: str) -> bytes:
+    value = features[name].bytes_list.value if name in features else ()
+    return value[0] if value else b""
+
+
+def _features(payload: bytes) -> Any | None:
+    """Return the map of names to tf.train.Feature in a serialized tf.train.Example; None if it is none."""
+    import tensorflow as tf
+    from google.protobuf.message import DecodeError
+
+    try:
+        return tf.train.Example.FromString(payload).features.feature
+    except DecodeError:
+        return None
+
+
+def _listed(paths: list[str]) -> tuple[dict[str, ListedShard], tuple[str, ...]]:
+    """Return what the manifests beside the shards say of them, by path, and notes on shards that were not asked for."""
+    folders: dict[str, list[str]] = {}
+    for path in paths:
+        folders.setdefault(path[: -len(_file_name(path))], []).append(path)
+    listed: dict[str, ListedShard] = {}
+    notes = []
+    for folder, here in folders.items():
+        text = read_if_there(folder + MANIFEST)
+        entries = {} if text is None else listed_shards(text, folder + MANIFEST)
+        known = {path: entries[_file_name(path)] for path in here if _file_name(path) in entries}
+        listed |= known
+        absent = len(entries) - len(known)
+        if absent:
+            notes.append(f"{absent} of the {len(entries)} shards in {folder}{MANIFEST} are not among those read")
+    return listed, tuple(notes)
+
+
+def _why_lost(path: str, error: Exception) -> str:
+    """Say why TensorFlow finds no sound record: compressed, else damaged.
+
+    The first bytes are looked at only now, since a good record may begin with the same ones.
+    """
+    import tensorflow as tf
+
+    with tf.io.gfile.GFile(path, "rb") as file:
+        start = file.read(3)
+    if start == b"\x1f\x8b\x08":  # RFC 1952, 2.3
+        return f"{path} is compressed with gzip; unpack it first: gzip -dc '{path}' > unpacked.tfrec"
+    if start[:1] == b"\x78" and int.from_bytes(start[:2], "big") % 31 == 0:  # RFC 1950, 2.2
+        return f"{path} is compressed with zlib; write it again without compression"
+    return f"{path} is corrupt or cut off ({in_brief(error)}); copy it again"
+
+
+def _file_name(path: str) -> str:
+    return re.split(r"[/\\]" if not is_remote(path) else "/", path)[-1]
+
+
+def _read_file(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_size > MAX_PHOTO_BYTES:
+                raise PhotoError("larger than 1 GB; scale the photo down")
+            return file.read()
+    except OSError as error:
+        raise PhotoError(f"cannot be opened: {error.strerror or error}") from error
+
+
+def _read_local(path: str, offset: int, size: int) -> bytes:
+    # Opening takes some microseconds, far less than decoding, and spares a table of open files.
+    with open(path, "rb", buffering=0) as file:
+        file.seek(offset)
+        return file.read(size)

@@ -1,0 +1,283 @@
+"""Chooses the device, the backend and the precision of a training, says why, and checks that the framework agrees.
+
+The choice is made before keras, tensorflow or jax is imported, from what `machine.py` sees and `backends.py` allows.
+Many devices and many hosts: `DeviceChoice.count` says how many devices this process may use. Their layout (a Keras
+distribution or a strategy, and which host this is) belongs beside `confirm`, where the framework first runs.
+"""
+
+import dataclasses
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Literal, cast, get_args
+
+from fireweed.backends import (
+    TITLES,
+    WORDS,
+    Backend,
+    backend_for,
+    hide_gpus_from_tensorflow,
+    import_frameworks,
+    install_line,
+    seen_by_jax,
+    seen_by_tensorflow,
+    take_backend,
+    wanted_backend,
+)
+from fireweed.errors import DeviceError, nearest
+from fireweed.machine import Found, Kind, Machine, look
+
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+
+
+@dataclass(frozen=True)
+class DeviceChoice:
+    """Where and how a training computes.
+
+    count:    devices of this kind that this process may use (see the text above); 1 for the CPU.
+    name:     the chip in words.
+    reasons:  sentences that say why this device, this backend and this precision.
+    warnings: what the user should be told once, without a full stop.
+    found:    all that the machine shows, chosen or not.
+    precision_asked: "auto", or the precision that the user named.
+    """
+
+    kind: Kind
+    count: int
+    name: str
+    backend: Backend
+    precision: Precision
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    found: tuple[Found, ...] = ()
+    precision_asked: str = "auto"
+
+    @property
+    def cores(self) -> int:
+        """Cores of the CPU that this process may use."""
+        return next((found.cores for found in self.found if found.kind == "cpu"), 1)
+
+    def facts(self) -> dict[str, Any]:
+        """Return the choice as plain values, as JSON holds them."""
+        return cast(dict[str, Any], json.loads(json.dumps(dataclasses.asdict(self) | {"cores": self.cores})))
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """The kind of device asked for (None: whatever there is), by what, and the TPU's name and place."""
+
+    kind: Kind | None = None
+    by: str = ""
+    tpu: str = ""
+    zone: str = ""
+    project: str = ""
+
+
+def choose_device(
+    device: str = "auto",
+    backend: str | None = None,
+    precision: str = "auto",
+    tpu: str | None = None,
+    zone: str | None = None,
+    project: str | None = None,
+    machine: Machine | None = None,
+) -> DeviceChoice:
+    """Choose the TPU, else the GPU, else the CPU, or the one asked for, with its backend and precision.
+
+    device:  "auto", "tpu", "gpu" or "cpu".
+    backend: "tensorflow" or "jax"; None: KERAS_BACKEND where set, else what suits the device.
+    tpu:     a TPU's name ("local": the one in this machine); None: TPU_NAME where set. `zone`, `project`: where it is.
+
+    Raises:
+        DeviceError: what was asked for is not here or cannot be used; it never falls back to the CPU in silence.
+    """
+    machine = machine or Machine()
+    if device not in ("auto", *get_args(Kind)):
+        raise DeviceError(f"unknown device {device!r}; {nearest(device, ('auto', *get_args(Kind)))}")
+    if precision not in ("auto", *get_args(Precision)):
+        raise DeviceError(f"unknown precision {precision!r}; there are: auto, {', '.join(get_args(Precision))}")
+    wanted, why_backend = wanted_backend(backend, machine)
+    wish = _wish(device, tpu, zone, project, machine)
+    seen = look(machine)
+    kinds = get_args(Kind) if wish.kind is None else (wish.kind,)
+    passed: list[str] = []  # why each faster kind of device is not used
+    warnings: list[str] = []
+    for kind in kinds:
+        found = next((one for one in seen if one.kind == kind), None)
+        chosen, obstacle = backend_for(found, wanted, machine) if found else (None, "")
+        if found and chosen:
+            reasons = (_why_device(wish, found, passed), _why_backend(found, chosen, why_backend))
+            choice = DeviceChoice(
+                kind, found.count, found.name, chosen, "float32", reasons, tuple(warnings), seen, precision
+            )
+            return _with_precision(choice, found)
+        if wish.kind:
+            raise DeviceError(_not_to_be_had(wish, found, obstacle, seen, machine))
+        if found and not found.by_choice:
+            warnings.append(f"{_in_words(found)} is here but cannot be used: {obstacle}")
+        passed.append(f"the {WORDS[kind]} is left out, since {obstacle}" if found else f"no {_sought(kind)} was found")
+    raise DeviceError(f"no backend can be used: {obstacle}")
+
+
+def describe(choice: DeviceChoice) -> list[str]:
+    """Return sentences: which TPU, GPU and CPU were found, what is used and why; warnings last."""
+    lines = []
+    for kind in get_args(Kind):
+        found = next((one for one in choice.found if one.kind == kind), None)
+        lines.append(f"{WORDS[kind]}: {_details(found)}." if found else f"{WORDS[kind]}: none found.")
+    lines += choice.reasons
+    if choice.count > 1:
+        lines.append(f"{choice.count} {WORDS[choice.kind]}s are here; a training uses the first of them.")
+    return lines + [f"Warning: {warning}." for warning in choice.warnings]
+
+
+def confirm(choice: DeviceChoice) -> DeviceChoice:
+    """Import the backend and check that it sees the chosen device; return the choice with the count that it sees.
+
+    TensorFlow gives up every GPU where it only feeds JAX, or where the CPU was chosen. The precision is chosen again
+    where only the framework knows the GPU's compute capability.
+
+    Raises:
+        DeviceError: the framework does not see the device, or keras runs on another backend already.
+    """
+    take_backend(choice.backend)
+    import_frameworks(choice.backend)
+    if choice.backend == "jax" or choice.kind == "cpu":
+        hide_gpus_from_tensorflow()
+    look_through = seen_by_jax if choice.backend == "jax" else seen_by_tensorflow
+    chips, platform, capability = look_through(choice.kind)
+    if not chips:
+        remedy = f"{install_line(choice.kind, choice.backend)} once more, or train on the CPU with --device cpu"
+        if choice.kind == "cpu":
+            remedy = "start Python again and call fireweed first"
+        raise DeviceError(
+            f"the {WORDS[choice.kind]} ({choice.name}) was to be used, but {TITLES[choice.backend]} sees only "
+            f"{WORDS.get(platform, platform)}; {remedy}"
+        )
+    if choice.kind == "cpu":
+        return choice
+    found = next(
+        (one for one in choice.found if one.kind == choice.kind), Found(choice.kind, choice.name, choice.count)
+    )
+    name = chips[0] if choice.name in ("TPU", "NVIDIA GPU") and chips[0] else choice.name
+    choice = dataclasses.replace(choice, count=len(chips), name=name)
+    if capability is None or found.capability is not None:
+        return choice
+    kept = tuple(reason for reason in choice.reasons if not reason.startswith("Precision"))
+    return _with_precision(dataclasses.replace(choice, reasons=kept), dataclasses.replace(found, capability=capability))
+
+
+def _wish(device: str, tpu: str | None, zone: str | None, project: str | None, machine: Machine) -> _Wish:
+    if tpu is not None and device in ("gpu", "cpu"):
+        raise DeviceError(f"--tpu {tpu!r} and --device {device} exclude each other; leave one of them out")
+    from_environment = machine.environ.get("TPU_NAME", "")
+    name = from_environment if tpu is None else tpu
+    if (zone or project) and not name:
+        raise DeviceError(f"--zone and --project say where a TPU is, received {zone or project!r}; name it with --tpu")
+    place = ("" if name == "local" else name, zone or "", project or "")
+    if tpu is not None:
+        return _Wish("tpu", f"--tpu {tpu!r}", *place)
+    if from_environment and device in ("auto", "tpu"):
+        return _Wish("tpu", f"TPU_NAME={from_environment!r}", *place)
+    if device != "auto":
+        return _Wish(cast(Kind, device), f"--device {device}")
+    return _Wish()
+
+
+def _not_to_be_had(wish: _Wish, found: Found | None, obstacle: str, seen: tuple[Found, ...], machine: Machine) -> str:
+    """Say in one line what was asked for, what was found and what to do."""
+    asked = f"{wish.by} asks for a {WORDS[cast(str, wish.kind)]}"
+    if found:
+        return f"{asked}; {_in_words(found)} is here but cannot be used: {obstacle}"
+    others = " and ".join(f"the {WORDS[one.kind]} {_in_words(one)}" for one in seen)
+    text = f"{asked}, but this machine shows only {others}"
+    if wish.kind == "gpu":
+        return f"{text}; check that nvidia-smi lists the GPU, or leave out {wish.by} to use what is here"
+    if not wish.tpu:
+        return f"{text}; start this on a machine with a TPU in it, or leave out {wish.by} to use what is here"
+    host = wish.tpu.removeprefix("grpc://").partition(":")[0]
+    address = machine.resolve(host)
+    known = f"answers at {address}, but JAX uses only TPUs in its own machine" if address else "is no host known here"
+    name = wish.tpu if re.fullmatch(r"[\w.-]+", wish.tpu) else "NAME"
+    ssh = f"gcloud compute tpus tpu-vm ssh {name} --zone {wish.zone or 'ZONE'}"
+    ssh += f" --project {wish.project}" if wish.project else ""
+    undo = "unset TPU_NAME" if wish.by.startswith("TPU_NAME") else "leave out --tpu"
+    return (
+        f"{text}, and {wish.tpu!r} {known}; start this on the TPU's own machine ({ssh}), or {undo} to use what is here"
+    )
+
+
+def _why_device(wish: _Wish, found: Found, passed: list[str]) -> str:
+    start = f"The {WORDS[found.kind]} is used"
+    if wish.tpu:
+        return f"{start}: {wish.by} asks for one, and the one in this machine is taken for it."
+    if wish.kind:
+        return f"{start}: {wish.by} asks for it."
+    return f"{start}: {', and '.join(passed)}." if passed else f"{start}: nothing here is faster."
+
+
+def _why_backend(found: Found, backend: Backend, why: str) -> str:
+    if not why:
+        why = {
+            ("cpu", "tensorflow"): "on a CPU it is the faster one, by oneDNN",
+            ("cpu", "jax"): "TensorFlow, which is faster on a CPU, is not installed",
+            ("gpu", "tensorflow"): "the installed JAX cannot use this GPU",
+        }.get((found.kind, backend), f"it is the one to drive a {WORDS[found.kind]} with")
+    return f"Keras computes with {TITLES[backend]}: {why}."
+
+
+def _with_precision(choice: DeviceChoice, found: Found) -> DeviceChoice:
+    """Return the choice with its precision: the one asked for, else what the device computes fastest."""
+    capability = found.capability or (0, 0)
+    level = f"compute capability {capability[0]}.{capability[1]}"
+    best: tuple[str, str] = ("float32", "half precision does not make a CPU faster")
+    if found.kind == "tpu":
+        best = ("mixed_bfloat16", "TPUs multiply in bfloat16")
+    elif found.kind == "gpu" and found.capability is None:
+        best = ("float32", "the GPU's compute capability is not known")
+    elif found.kind == "gpu" and capability >= (8, 0):
+        best = ("mixed_bfloat16", f"the GPU ({level}) has units for bfloat16")
+    elif found.kind == "gpu" and capability >= (7, 0):
+        best = ("mixed_float16", f"the GPU ({level}) has units for float16, none for bfloat16")
+    elif found.kind == "gpu":
+        best = ("float32", f"the GPU ({level}) has no units for half precision")
+    precision, why, warnings = *best, choice.warnings
+    if choice.precision_asked != "auto":
+        precision, why = choice.precision_asked, "it was asked for"
+        warnings += _precision_warning(precision, found)
+    reasons = (*choice.reasons, f"Precision is {precision}: {why}.")
+    return dataclasses.replace(choice, precision=cast(Precision, precision), reasons=reasons, warnings=warnings)
+
+
+def _precision_warning(precision: str, found: Found) -> tuple[str, ...]:
+    """Return what a precision costs on a device that was not made for it."""
+    if precision == "mixed_float16" and found.kind == "cpu":
+        # https://github.com/tensorflow/tensorflow/issues/45441: 187 s in place of 3 s
+        return ("mixed_float16 on a CPU: expect steps 4 to 60 times as long as with float32; take float32",)
+    if precision == "mixed_bfloat16" and found.kind == "cpu":
+        return ("mixed_bfloat16 on a CPU: expect steps as long as with float32, or several times that; take float32",)
+    if precision == "mixed_float16" and found.kind == "tpu":
+        return ("mixed_float16 on a TPU: TPUs multiply in bfloat16, float16 only costs range; take mixed_bfloat16",)
+    if precision == "mixed_bfloat16" and found.capability and found.capability < (8, 0):
+        return ("mixed_bfloat16 on this GPU: it has no units for it; expect it slower than float32",)
+    return ()
+
+
+def _sought(kind: str) -> str:
+    return "NVIDIA GPU" if kind == "gpu" else WORDS[kind]
+
+
+def _in_words(found: Found) -> str:
+    if found.kind == "cpu":
+        return f"{found.name} ({found.cores} core{'s' if found.cores != 1 else ''})"
+    return f"{found.count} x {found.name}" if found.count > 1 else found.name
+
+
+def _details(found: Found) -> str:
+    words = [_in_words(found), *found.features]
+    if found.capability:
+        words.append(f"compute capability {found.capability[0]}.{found.capability[1]}")
+    if found.driver:
+        words.append(f"driver {found.driver}")
+    seen = f" (seen by {', '.join(found.evidence)})" if found.evidence else ""
+    return ", ".join(words) + seen + (f"; not usable: {found.blocked}" if found.blocked else "")

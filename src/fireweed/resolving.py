@@ -1,0 +1,100 @@
+"""From the recipe as asked to the recipe as carried out: what depends on how many photos there are."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+from fireweed.data.changes import AugmentSettings as PlannedChanges
+from fireweed.recipe import AugmentSettings, Phase, Recipe, TrainingSettings, with_epochs
+
+UNBALANCED = 3.0  # photos of the largest class over those of the smallest, from which on "auto" weighs classes
+LARGEST_WEIGHT = 10.0  # a class of a few photos must not shake the training each time one of them comes
+
+
+@dataclasses.dataclass(frozen=True)
+class Resolved:
+    """A recipe whose every number is decided, and sentences that say what was chosen and why.
+
+    class_weights: factor of each class in the loss, or None.
+    """
+
+    recipe: Recipe
+    class_weights: tuple[float, ...] | None
+    notes: tuple[str, ...]
+
+
+def resolve(asked: Recipe, counts: Sequence[int], default_batch: int, has_flatten: bool = False) -> Resolved:
+    """Decide batch, phases and class weights for a training part with `counts` photos of each class.
+
+    default_batch:  the batch that suits so many photos.
+    has_flatten: the net has weights for each place of the picture, so all epochs go to the last phase's side.
+    """
+    notes: list[str] = []
+    photos = int(sum(counts))
+    training = asked.training
+    batch = _batch(training, photos, default_batch, notes)
+    phases = _phases(training, math.ceil(photos / batch), has_flatten, notes)
+    weights = class_weights(training.class_weights, counts)
+    if weights and training.class_weights == "auto":
+        notes.append(
+            f"classes are unbalanced ({min(counts)} to {max(counts)} photos), so the loss weighs rare ones more "
+            f"(x{min(weights):.2g} to x{max(weights):.2g}); --set training.class_weights=none turns it off"
+        )
+    decided = {"batch": batch, "phases": phases, "epochs": None, "side": None,
+               "steps_at_least": 0, "steps_at_most": 0, "class_weights": "balanced" if weights else "none"}  # fmt: skip
+    recipe = asked.model_copy(update={"training": training.model_copy(update=decided)})
+    return Resolved(recipe, weights, tuple(notes))
+
+
+def class_weights(kind: str, counts: Sequence[int]) -> tuple[float, ...] | None:
+    """Return a factor for each class, photos / (classes x photos of the class), at most 10; None for no weights."""
+    present = [count for count in counts if count]
+    if kind == "none" or len(present) < 2 or (kind == "auto" and max(present) < UNBALANCED * min(present)):
+        return None
+    mean = sum(present) / len(present)
+    return tuple(min(mean / count, LARGEST_WEIGHT) if count else 1.0 for count in counts)
+
+
+def planned_changes(settings: AugmentSettings) -> PlannedChanges:
+    """Return the recipe's augmentation as the plan takes it."""
+    return PlannedChanges(
+        flip=settings.flip,
+        saturation=None if settings.saturation == (1.0, 1.0) else settings.saturation,
+        brightness=settings.brightness,
+        contrast=settings.contrast,
+        crop=None if settings.crop == (1.0, 1.0) else settings.crop,
+        cutout=settings.cutout,
+        mixup=settings.mixup,
+        cutmix=settings.cutmix,
+    )
+
+
+def _batch(training: TrainingSettings, photos: int, default_batch: int, notes: list[str]) -> int:
+    if not training.batch:
+        if default_batch < 32:
+            notes.append(f"batch {default_batch}, since there are only {photos} photos to train on")
+        return default_batch
+    if training.batch > photos:
+        notes.append(f"batch {training.batch} is more than the {photos} photos to train on; {photos} is used")
+        return photos
+    return training.batch
+
+
+def _phases(training: TrainingSettings, steps: int, has_flatten: bool, notes: list[str]) -> tuple[Phase, ...]:
+    phases = training.phases
+    total = sum(phase.epochs for phase in phases)
+    if training.side is not None:
+        phases = (Phase(side=training.side, epochs=total),)
+    elif has_flatten and len(phases) > 1:
+        phases = (Phase(side=phases[-1].side, epochs=total),)
+        notes.append(f"this net has weights for each place, so all epochs are at {phases[0].side} px")
+    if training.epochs is not None:
+        return with_epochs(phases, training.epochs)
+    wanted = total
+    if training.steps_at_least and total * steps < training.steps_at_least:
+        wanted = math.ceil(training.steps_at_least / steps)
+    elif training.steps_at_most and total * steps > training.steps_at_most:
+        wanted = max(1, training.steps_at_most // steps)
+    if wanted != total:
+        notes.append(f"{wanted} epochs instead of {total}, to make {wanted * steps:,} steps of {steps} an epoch")
+    return with_epochs(phases, wanted)

@@ -1,0 +1,184 @@
+"""The run folder: what lies where, who may write, and what a run was asked for."""
+
+import csv
+import io
+import json
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from fireweed.data.catalog import Catalog
+from fireweed.errors import RunError
+from fireweed.files import explained, write_text
+from fireweed.recipe import Recipe, checked
+
+FILES = ("recipe.toml", "photos.csv", "history.csv", "report.html", "model.keras", "fireweed.json", "environment.json")
+FOLDERS = ("checkpoints", "logs")
+PHOTO_COLUMNS = ("name", "class", "part", "key", "group")
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a run was started for; equal facts mean the same run.
+
+    asked:  the recipe as asked for, all changes applied.
+    data:   what the user called the data, as a path that holds from anywhere.
+    digest: of the photos, `Catalog.digest`.
+    options: what else was asked and changes the result (deterministic, minutes).
+    """
+
+    asked: Recipe
+    data: str
+    digest: str
+    options: dict[str, Any]
+
+    @property
+    def hash(self) -> str:
+        return self.asked.hash()
+
+
+class RunFolder:
+    """A folder that holds one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def file(self, name: str) -> Path:
+        return self.path / name
+
+    @property
+    def is_started(self) -> bool:
+        return self.file("recipe.toml").is_file()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the last file a training writes is there."""
+        return self.file("report.html").is_file() and self.file("fireweed.json").is_file()
+
+    def check_usable(self, facts: RunFacts) -> None:
+        """Make sure that a run with these facts may begin or go on here. Writes nothing.
+
+        Raises:
+            RunError: the folder holds another run, other data, or files of others.
+        """
+        if not self.path.exists():
+            return
+        if not self.path.is_dir():
+            raise RunError(f"{self.path} is a file, not a folder; give --out another name")
+        foreign = [item.name for item in sorted(self.path.iterdir()) if not self._is_ours(item.name)]
+        if foreign:
+            raise RunError(f"{self.path} holds other files ({foreign[0]}); give --out a folder of its own")
+        if not self.is_started:
+            if any(not item.name.startswith(".") for item in self.path.iterdir()):
+                raise RunError(f"{self.path} holds parts of a run but no recipe.toml; give --out another folder")
+            return
+        there = self.facts()
+        if there.asked.hash() != facts.asked.hash() or there.options != facts.options:
+            raise RunError(
+                f"{self.path} holds a run of another recipe ({_difference(there, facts)}); "
+                "give --out another folder, or ask for what that run was asked"
+            )
+        if there.digest != facts.digest:
+            raise RunError(f"{self.path} holds a run on other photos ({there.data}); give --out another folder")
+
+    def start(self, facts: RunFacts, resolved: Recipe, catalog: Catalog, groups: Any) -> None:
+        """Make the folder and freeze what was asked, what became of it, and which photo is in which part.
+
+        recipe.toml comes last: a folder without it holds no run.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise explained(error, self.path) from error
+        write_text(self.file("photos.csv"), photos_text(catalog, groups))
+        tables = {
+            "run": {"data": facts.data, "digest": facts.digest, "hash": facts.hash, "options": facts.options,
+                    "classes": list(catalog.classes)},
+            "asked": facts.asked.model_dump(mode="json", exclude_none=True),
+            "resolved": resolved.model_dump(mode="json", exclude_none=True),
+        }  # fmt: skip
+        write_text(self.file("recipe.toml"), tomli_w.dumps(tables))
+
+    def facts(self) -> RunFacts:
+        """Return what the run here was started for."""
+        tables = self._tables()
+        run = tables["run"]
+        return RunFacts(checked(tables["asked"]), run["data"], run["digest"], run["options"])
+
+    def resolved(self) -> Recipe:
+        """Return the recipe as it was resolved at the first start."""
+        return checked(self._tables()["resolved"])
+
+    def rows(self) -> list[dict[str, str]]:
+        """Return the rows of photos.csv."""
+        with open(self.file("photos.csv"), encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    def history(self) -> list[dict[str, float]]:
+        """Return the rows of history.csv as numbers."""
+        with open(self.file("history.csv"), encoding="utf-8", newline="") as file:
+            return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+    def write_json(self, name: str, value: Any) -> None:
+        write_text(self.file(name), json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def read_json(self, name: str) -> Any:
+        return json.loads(self.file(name).read_text(encoding="utf-8"))
+
+    def _tables(self) -> dict[str, Any]:
+        path = self.file("recipe.toml")
+        try:
+            tables = tomllib.loads(path.read_text(encoding="utf-8"))
+            if not all(name in tables for name in ("run", "asked", "resolved")):
+                raise RunError(f"{path} is not the recipe of a run")
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path} cannot be read ({error}); is {self.path} a run folder?") from error
+        return tables
+
+    def _is_ours(self, name: str) -> bool:
+        is_evaluation = name.startswith("evaluation-") and name.endswith(".json")
+        return name in FILES or name in FOLDERS or name.startswith(".") or is_evaluation
+
+
+def open_run(path: str | Path) -> RunFolder:
+    """Return the run folder at `path`.
+
+    Raises:
+        RunError: there is no run there.
+    """
+    folder = RunFolder(Path(path))
+    if not folder.path.exists():
+        raise RunError(f"there is no run folder {path}")
+    if not folder.is_started:
+        raise RunError(f"{path} is not a run folder: it has no recipe.toml")
+    return folder
+
+
+def photos_text(catalog: Catalog, groups: Any) -> str:
+    """Return photos.csv: which photo was in which part, under which key and twin group."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(PHOTO_COLUMNS)
+    for photo, group in zip(catalog.photos, groups, strict=True):
+        writer.writerow([photo.name or photo.path, catalog.classes[photo.label], photo.part, photo.key, int(group)])
+    return text.getvalue()
+
+
+def _difference(there: RunFacts, here: RunFacts) -> str:
+    ours, theirs = here.asked.model_dump(mode="json"), there.asked.model_dump(mode="json")
+    for key, value, other in _walk(ours, theirs):
+        return f"{key} was {other}, now {value}"
+    return f"options were {there.options}, now {here.options}"
+
+
+def _walk(ours: Any, theirs: Any, prefix: str = "") -> Any:
+    for key, value in ours.items():
+        if key in ("name", "description") and not prefix:
+            continue
+        if isinstance(value, dict):
+            yield from _walk(value, theirs[key], f"{prefix}{key}.")
+        elif value != theirs[key]:
+            yield f"{prefix}{key}", value, theirs[key]

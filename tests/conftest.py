@@ -1,0 +1,39 @@
+"""What all tests share: a cache of their own, TensorFlow on the CPU, and tiny photos."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keep what can be made again in a folder of this session."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["FIREWEED_CACHE"] = str(folder)
+    return folder
+
+
+@pytest.fixture
+def make_photos(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that makes a folder of photos: class name -> how many, colours told apart by class."""
+
+    def make(counts: dict[str, int], side: int = 40, name: str = "photos") -> Path:
+        folder = tmp_path / name
+        for number, (label, count) in enumerate(counts.items()):
+            (folder / label).mkdir(parents=True)
+            for i in range(count):
+                noise = np.random.default_rng((number, i)).integers(0, 90, (side // 8, side // 8, 3))
+                noise[..., number % 3] += 150
+                image = Image.fromarray(noise.astype(np.uint8)).resize((side, side), Image.Resampling.NEAREST)
+                image.save(folder / label / f"{i:03d}.png")
+        return folder
+
+    return make

@@ -1,0 +1,69 @@
+"""The frameworks themselves: imported once, in a process of its own."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from fireweed.backends import quietly
+
+CONFIRM = """
+import os, sys
+from fireweed.backends import seen_by_tensorflow
+from fireweed.devices import DeviceChoice, choose_device, confirm
+from fireweed.errors import DeviceError
+from fireweed.process import prepare_process
+
+assert not {"tensorflow", "jax", "keras"} & set(sys.modules), "the choice imports no framework"
+choice = choose_device("cpu", backend="jax")
+prepare_process(choice)
+assert confirm(choice) == choice
+import jax
+import keras
+import tensorflow
+assert {device.platform for device in jax.devices()} == {"cpu"}
+assert keras.backend.backend() == "jax", "TensorFlow imports keras, so the backend is taken before it"
+assert not tensorflow.config.get_visible_devices("GPU")
+assert seen_by_tensorflow("gpu") == ([], "CPU", None)
+for backend in ("jax", "tensorflow"):
+    try:
+        confirm(DeviceChoice("gpu", 1, "NVIDIA H100", backend, "float32"))
+    except DeviceError as error:
+        print(error)
+"""
+
+
+def test_a_device_that_the_framework_does_not_see_is_refused_and_nothing_is_chattered() -> None:
+    environ = {
+        name: value for name, value in os.environ.items() if not name.startswith(("TF_", "KERAS_", "JAX_", "TPU_"))
+    }
+    environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    done = subprocess.run([sys.executable, "-c", CONFIRM], capture_output=True, text=True, env=environ, timeout=120)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2
+    assert "JAX sees only CPU" in lines[0] and "keras was imported with the backend 'jax' before" in lines[1]
+    assert done.stderr == ""
+
+
+def test_what_was_kept_back_is_shown_when_the_import_fails(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+    with quietly():
+        os.write(2, b"chatter\n")
+    with pytest.raises(ImportError), quietly():
+        os.write(2, b"the reason\n")
+        raise ImportError
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "the reason\nafter\n"
+
+
+def test_a_user_who_wants_to_see_it_all_sees_it(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    with quietly():
+        os.write(2, b"all of it\n")
+    assert capfd.readouterr().err == "all of it\n"

@@ -1,0 +1,87 @@
+"""Recipes: read, changed, refused with the nearest valid word, hashed."""
+
+import tomllib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fireweed.errors import RecipeError
+from fireweed.recipe import MAX_RECIPE_BYTES, Phase, Recipe, checked, read_recipe, recipe_names, with_epochs
+
+
+def test_every_shipped_recipe_reads_writes_and_keeps_the_shares():
+    assert {"demo", "squeezenet", "squeezenet-codelab", "xception", "xception-codelab", "frozen"} <= set(recipe_names())
+    for name in recipe_names():
+        recipe = read_recipe(name)
+        assert recipe.name == name and recipe.description
+        assert (recipe.data.validation, recipe.data.test) == (0.19, 0.10)
+        assert checked(tomllib.loads(recipe.to_toml())) == recipe
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("training.epoks=3", "training.epochs"),
+        ("trainig.epochs=3", "training"),
+        ("training.epochs=-1", "training.epochs"),
+        ("training.epochs=many", "many"),
+        ("training.schedule.kind=cosin", "cosine"),
+        ("data.validation=0.7", None),
+        ("data.test=0.8", "tenth"),
+        ("augment.crop=[0, 3]", "augment.crop"),
+        ("augment.saturation=nan", "augment.saturation"),
+        ("training.phases=[]", "phases"),
+        ("training", "section.key=value"),
+        ("training.seed.x=1", "training.seed"),
+    ],
+)
+def test_a_bad_setting_is_refused_in_one_line_that_names_it(setting, words):
+    if words is None:
+        assert read_recipe("demo", [setting]).data.validation == 0.7
+        return
+    with pytest.raises(RecipeError) as error:
+        read_recipe("demo", [setting])
+    assert words in str(error.value) and "\n" not in str(error.value)
+
+
+def test_settings_are_toml_or_text_and_come_after_changes():
+    recipe = read_recipe("demo", ["model.name=xception", "training.batch=8"], {"training.batch": 64, "model.freeze": None})
+    assert (recipe.model.name, recipe.training.batch, recipe.model.freeze) == ("xception", 8, False)
+
+
+def test_unknown_recipe_names_the_nearest():
+    with pytest.raises(RecipeError, match="did you mean 'squeezenet'"):
+        read_recipe("squeznet")
+
+
+@pytest.mark.parametrize("text", ["[training", "x = 1\n" * MAX_RECIPE_BYTES, "[" * 50_000, "\xff"])
+def test_hostile_recipe_files_are_refused(tmp_path, text):
+    path = tmp_path / "bad.toml"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(RecipeError, match=r"bad\.toml"):
+        read_recipe(str(path))
+
+
+def test_hash_tells_settings_apart_but_not_names():
+    recipe = read_recipe("demo")
+    assert recipe.hash() == recipe.model_copy(update={"name": "other", "description": ""}).hash()
+    assert recipe.hash() != read_recipe("demo", ["training.seed=1"]).hash()
+
+
+def test_epochs_are_shared_in_proportion_by_largest_remainder():
+    phases = (Phase(side=96, epochs=16), Phase(side=128, epochs=6))
+    assert with_epochs(phases, 11) == (Phase(side=96, epochs=8), Phase(side=128, epochs=3))
+    assert with_epochs(phases, 1) == (Phase(side=96, epochs=1),)
+    even = (Phase(side=96, epochs=2), Phase(side=192, epochs=2))
+    assert with_epochs(even, 3) == (Phase(side=96, epochs=1), Phase(side=192, epochs=2))
+
+
+@given(st.lists(st.tuples(st.integers(8, 300), st.integers(1, 50)), min_size=1, max_size=5), st.integers(1, 500))
+def test_epochs_always_add_up(pairs, epochs):
+    shared = with_epochs(tuple(Phase(side=s, epochs=e) for s, e in pairs), epochs)
+    assert sum(phase.epochs for phase in shared) == epochs
+
+
+def test_defaults_make_a_valid_recipe():
+    assert checked({}) == Recipe()

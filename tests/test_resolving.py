@@ -1,0 +1,55 @@
+"""What depends on the number of photos: batch, epochs, class weights, and that it is said."""
+
+import pytest
+
+from fireweed.recipe import Phase, checked
+from fireweed.resolving import class_weights, resolve
+
+
+def asked(**training):
+    return checked({"training": {"phases": [{"side": 96, "epochs": 4}, {"side": 128, "epochs": 2}], **training}})
+
+
+def test_small_sets_get_a_small_batch_and_more_epochs_and_are_told_so():
+    resolved = resolve(asked(steps_at_least=120), [20, 20], default_batch=8)
+    assert resolved.recipe.training.batch == 8
+    assert resolved.recipe.total_epochs == 24  # 5 steps an epoch
+    assert [p.epochs for p in resolved.recipe.training.phases] == [16, 8]
+    assert "batch 8" in resolved.notes[0] and "24 epochs instead of 6" in resolved.notes[1]
+
+
+def test_large_sets_get_fewer_epochs_but_at_least_one():
+    resolved = resolve(asked(steps_at_most=100), [5000, 5000], default_batch=32)
+    assert resolved.recipe.total_epochs == 1
+
+
+def test_epochs_that_were_asked_for_are_not_changed():
+    resolved = resolve(asked(steps_at_least=1000, epochs=3), [20, 20], default_batch=8)
+    assert resolved.recipe.total_epochs == 3
+
+
+def test_side_makes_one_phase_and_so_does_a_net_that_flattens():
+    assert resolve(asked(side=64), [99, 99], 32).recipe.training.phases == (Phase(side=64, epochs=6),)
+    flat = resolve(asked(), [99, 99], 32, has_flatten=True)
+    assert flat.recipe.training.phases == (Phase(side=128, epochs=6),)
+
+
+def test_a_batch_larger_than_the_set_is_cut():
+    resolved = resolve(asked(batch=128), [20, 30], default_batch=8)
+    assert resolved.recipe.training.batch == 50 and "128" in resolved.notes[0]
+
+
+def test_class_weights_are_inverse_to_the_counts_and_capped():
+    assert class_weights("none", [1, 100]) is None
+    assert class_weights("auto", [50, 100]) is None
+    assert class_weights("balanced", [50, 100]) == pytest.approx((1.5, 0.75))
+    rare, common = class_weights("auto", [1, 199])
+    assert rare == 10 and common == pytest.approx(100 / 199)
+    assert class_weights("auto", [0, 10, 90])[0] == 1.0
+    resolved = resolve(asked(), [10, 90], 8)
+    assert resolved.recipe.training.class_weights == "balanced" and "unbalanced" in resolved.notes[-1]
+
+
+def test_resolving_a_resolved_recipe_changes_nothing():
+    once = resolve(asked(steps_at_least=120), [20, 70], default_batch=8).recipe
+    assert resolve(once, [20, 70], default_batch=16).recipe == once

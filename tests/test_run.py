@@ -1,0 +1,94 @@
+"""A run folder holds one run, is recognised, and anything else is refused and left alone."""
+
+import dataclasses
+
+import pytest
+
+from fireweed.data.catalog import Catalog, Photo
+from fireweed.errors import RunError
+from fireweed.recipe import read_recipe
+from fireweed.run import RunFacts, RunFolder, open_run
+
+CATALOG = Catalog(
+    ("a", 'b,"\n'), (Photo("a/1.png", 0, "11", "train", name="a/1.png"), Photo("x", 1, "22", "validation", name="b/x"))
+)
+FACTS = RunFacts(read_recipe("demo"), "/photos", CATALOG.digest(), {"deterministic": False})
+
+
+@pytest.fixture
+def started(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.check_usable(FACTS)
+    folder.start(FACTS, read_recipe("demo", ["training.epochs=3"]), CATALOG, [0, 1])
+    return folder
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.path.iterdir()}
+
+
+def test_facts_recipe_and_photos_read_back(started):
+    assert started.facts() == FACTS
+    assert started.resolved().training.epochs == 3
+    assert started.rows() == [
+        {"name": "a/1.png", "class": "a", "part": "train", "key": "11", "group": "0"},
+        {"name": "b/x", "class": 'b,"\n', "part": "validation", "key": "22", "group": "1"},
+    ]
+    assert open_run(started.path).is_started and not started.is_finished
+
+
+def test_the_same_request_may_go_on(started):
+    started.check_usable(FACTS)
+    started.check_usable(dataclasses.replace(FACTS, data="/moved/photos"))  # the same photos elsewhere
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"asked": read_recipe("demo", ["training.seed=5"])}, "training.seed was 0, now 5"),
+        ({"digest": "other"}, "other photos"),
+        ({"options": {"deterministic": True}}, "deterministic"),
+    ],
+)
+def test_another_request_is_refused_and_the_folder_left_as_it_was(started, change, words):
+    before = contents(started)
+    with pytest.raises(RunError, match=words):
+        started.check_usable(dataclasses.replace(FACTS, **change))
+    assert contents(started) == before
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "model2.keras", "evaluation.json"])
+def test_files_of_others_are_refused(started, name):
+    (started.path / name).write_text("mine")
+    with pytest.raises(RunError, match=name):
+        started.check_usable(FACTS)
+    assert (started.path / name).read_text() == "mine"
+
+
+def test_dot_files_and_evaluations_are_no_files_of_others(started):
+    for name in (".DS_Store", "evaluation-test.json"):
+        (started.path / name).write_text("")
+    started.check_usable(FACTS)
+
+
+def test_a_folder_with_parts_of_a_run_but_no_recipe_is_refused(tmp_path):
+    (tmp_path / "history.csv").write_text("epoch\n")
+    with pytest.raises(RunError, match=r"no recipe\.toml"):
+        RunFolder(tmp_path).check_usable(FACTS)
+
+
+def test_a_file_in_the_folders_place_and_missing_runs_are_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="is a file"):
+        RunFolder(tmp_path / "file").check_usable(FACTS)
+    with pytest.raises(RunError, match="nowhere"):
+        open_run(tmp_path / "nowhere")
+    with pytest.raises(RunError, match="not a run folder"):
+        open_run(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "x = [", "[run]\n", "\x00"])
+def test_a_damaged_recipe_file_is_told(started, text):
+    started.file("recipe.toml").write_text(text)
+    with pytest.raises(RunError, match="recipe"):
+        started.check_usable(FACTS)

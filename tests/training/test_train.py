@@ -1,0 +1,138 @@
+"""A training gives the weights to keep, records what it did, and goes on where it was stopped."""
+
+import csv
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from fireweed.errors import RunError
+from fireweed.recipe import checked
+from fireweed.reporting import Reporter
+from fireweed.training.train import TrainingInput, train
+
+STEPS, BATCH = 3, 4
+VALIDATION = (np.random.default_rng(7).integers(0, 256, (8, 12, 12, 3), np.uint8),
+              np.eye(2, dtype=np.float32)[[0, 1] * 4], np.ones(8, np.float32))  # fmt: skip
+
+
+def net() -> keras.Model:
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((None, None, 3))
+    x = keras.layers.Rescaling(1 / 255)(inputs)
+    x = keras.layers.Conv2D(4, 3, activation="relu")(x)
+    x = keras.layers.BatchNormalization(momentum=0.9)(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.Dropout(0.3, seed=5)(x)
+    return keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(x))
+
+
+def recipe(**training):
+    return checked({"training": {
+        "phases": [{"side": 8, "epochs": 2}, {"side": 12, "epochs": 2}], "batch": BATCH, "average": 0.9,
+        "average_every": 1, "schedule": {"kind": "cosine", "peak": 1e-2}, **training}})  # fmt: skip
+
+
+class Stopped(Exception):
+    pass
+
+
+def data(stop_at: int | None = None) -> TrainingInput:
+    """Batches that are a function of the step, as a plan's are; `stop_at`: the step at which the process dies."""
+
+    def make(step, side):
+        if step == stop_at:
+            raise Stopped
+        rng = np.random.default_rng(int(step))
+        photos = rng.integers(0, 256, (BATCH, side, side, 3)).astype(np.uint8)
+        labels = rng.integers(0, 2, BATCH)
+        photos[labels == 1, :, :, 0] //= 4
+        return photos, np.eye(2, dtype=np.float32)[labels], np.ones(BATCH, np.float32)
+
+    def batches(side, first, last):
+        def one(step):
+            photos, targets, weights = tf.numpy_function(
+                lambda s: make(s, side), [step], (tf.uint8, tf.float32, tf.float32)
+            )
+            return (tf.ensure_shape(photos, (BATCH, side, side, 3)), tf.ensure_shape(targets, (BATCH, 2)),
+                    tf.ensure_shape(weights, (BATCH,)))  # fmt: skip
+
+        return tf.data.Dataset.range(first, last).map(one)
+
+    validation = tf.data.Dataset.from_tensor_slices(VALIDATION).batch(4)
+    return TrainingInput(BATCH * STEPS, STEPS, batches, validation)
+
+
+def run(folder, asked, model=None, stop_at=None):
+    folder.mkdir(exist_ok=True)
+    model = model or net()
+    return train(model, asked, data(stop_at), folder, Reporter(is_silent=True)), model
+
+
+def lasting(rows):
+    return [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in rows]
+
+
+@pytest.mark.parametrize("stop_at", [4, 7, 10])
+def test_a_stopped_training_ends_like_one_never_stopped(tmp_path, stop_at):
+    whole, never_stopped = run(tmp_path / "whole", recipe())
+    with pytest.raises(Exception):  # noqa: B017 - tf.data makes its own kind of it
+        run(tmp_path / "stopped", recipe(), stop_at=stop_at)
+    resumed, model = run(tmp_path / "stopped", recipe())
+    assert resumed.resumed_at == stop_at // STEPS
+    assert lasting(resumed.history) == lasting(whole.history) and len(whole.history) == 4
+    assert [row["side"] for row in whole.history] == [8, 8, 12, 12]
+    for ours, theirs in zip(never_stopped.weights, model.weights, strict=True):
+        assert np.array_equal(ours, theirs), ours.path
+
+
+def test_history_file_holds_every_epoch_and_the_rate_in_force(tmp_path):
+    asked = recipe(phases=[{"side": 8, "epochs": 8}],
+                   schedule={"kind": "ramp-sustain-decay", "start": 1e-5, "peak": 4e-4, "floor": 1e-5})  # fmt: skip
+    with pytest.raises(Exception):  # noqa: B017 - tf.data makes its own kind of it
+        run(tmp_path, asked, stop_at=3 * STEPS + 1)
+    run(tmp_path, asked)
+    with open(tmp_path / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == list(range(1, 9))
+    expected = [1e-5, 8.8e-5, 1.66e-4, 2.44e-4, 3.22e-4, 4e-4, 3.22e-4, 2.596e-4]
+    assert np.allclose([float(row["learning_rate"]) for row in rows], expected, rtol=1e-5)
+
+
+def test_best_epoch_is_kept_even_when_training_runs_to_its_end(tmp_path, monkeypatch):
+    from fireweed.training import train as module
+
+    rates = np.repeat(np.array([3e-2, 3e-2, 3e-2, 30.0, 30.0], np.float32), STEPS)
+    monkeypatch.setattr(module, "learning_rates", lambda *arguments: rates)
+    asked = recipe(phases=[{"side": 12, "epochs": 5}], keep="best", patience=5, average=0.0, optimizer="sgd")
+    outcome, model = run(tmp_path, asked)
+    accuracies = [row["val_accuracy"] for row in outcome.history]
+    assert outcome.is_best and outcome.kept_epoch == int(np.argmax(accuracies)) + 1
+    kept = float(np.mean(np.argmax(model(VALIDATION[0]), -1) == VALIDATION[1].argmax(-1)))
+    assert kept == pytest.approx(max(accuracies))
+
+
+def test_patience_stops_early_and_a_resume_does_not_go_past_it(tmp_path):
+    asked = recipe(phases=[{"side": 12, "epochs": 9}], patience=2, schedule={"kind": "constant", "peak": 1e-9})
+    outcome, _ = run(tmp_path, asked)
+    assert outcome.stopped_early and len(outcome.history) == 3 and outcome.kept_epoch == 1
+    again, _ = run(tmp_path, asked)
+    assert len(again.history) == 3 and again.stopped_early
+
+
+def test_a_loss_that_is_no_number_ends_the_run_with_the_last_good_checkpoint(tmp_path, monkeypatch):
+    from fireweed.training import train as module
+
+    rates = np.repeat(np.array([1e-3, np.inf, 1e-3, 1e-3], np.float32), STEPS)
+    monkeypatch.setattr(module, "learning_rates", lambda *arguments: rates)
+    with pytest.raises(RunError, match="epoch 2: the learning rate is probably too high"):
+        run(tmp_path, recipe(optimizer="sgd", average=0.0))
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["epoch-000001.npz"]
+
+
+def test_kept_weights_are_the_average_that_was_validated(tmp_path):
+    outcome, model = run(tmp_path, recipe())
+    model.compile(loss="categorical_crossentropy")
+    loss = model.evaluate(VALIDATION[0], VALIDATION[1], verbose=0)
+    assert loss == pytest.approx(outcome.history[-1]["val_loss"], rel=1e-5)
