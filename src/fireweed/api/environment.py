@@ -8,7 +8,7 @@ from typing import Any
 
 from fireweed import __version__
 from fireweed.devices import DeviceChoice
-from fireweed.process import ALLOCATOR, TUNABLES
+from fireweed.devices.process import ALLOCATOR, TUNABLES
 
 PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pillow", "opencv-python-headless", "h5py")
 VARIABLES = ("KERAS_BACKEND", "TF_ENABLE_ONEDNN_OPTS", "OMP_NUM_THREADS", *ALLOCATOR, TUNABLES)

@@ -52,7 +52,8 @@ def show_photos(
         for place, index in enumerate(rows.index[0]):
             partner = images[rows.partner[0, place]]
             images[index] = apply_row(images[index], rows, (0, place), side, partner)
-    note = photo_grid_png(images, [catalog.classes[p.label] for p in photos], path=Path(out))
+    columns = max(1, round(len(images) ** 0.5 * 1.25))
+    note = photo_grid_png(images, [catalog.classes[p.label] for p in photos], columns, Path(out))
     reporter.say(f"{len(images)} photos in {out}" + (f"; {failed} cannot be read" if failed else ""))
     if note:
         reporter.warn(note)

@@ -1,7 +1,6 @@
 """Bringing up the framework for one command."""
 
-from fireweed.devices import DeviceChoice, choose_device, confirm
-from fireweed.process import prepare_process
+from fireweed.devices import DeviceChoice, choose_device, confirm, prepare_process
 from fireweed.reporting import Reporter
 
 

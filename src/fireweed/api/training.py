@@ -11,10 +11,9 @@ from fireweed.api.environment import environment_facts
 from fireweed.api.preparing import PreparedData, data_address, prepare_data
 from fireweed.data.catalog import Catalog
 from fireweed.data.plan import default_batch
-from fireweed.devices import DeviceChoice, choose_device, confirm
+from fireweed.devices import DeviceChoice, choose_device, confirm, prepare_process
 from fireweed.files import explained
 from fireweed.models.registry import find_entry
-from fireweed.process import prepare_process
 from fireweed.recipe import Recipe
 from fireweed.reporting import Reporter, duration
 from fireweed.resolving import Resolved, resolve

@@ -38,7 +38,7 @@ class _Backbone:
 
 _BACKBONES = {
     "xception": _Backbone("Xception", wants_centred=True),
-    "mobilenetv2": _Backbone("MobileNetV2", wants_centred=True, pads_by_side=True),
+    "mobilenetv2": _Backbone("MobileNetV2", wants_centred=False, pads_by_side=True),
     "efficientnet-b0": _Backbone("EfficientNetB0", wants_centred=False, pads_by_side=True),
     "convnext-tiny": _Backbone("ConvNeXtTiny", wants_centred=False),
     "resnet50v2": _Backbone("ResNet50V2", wants_centred=True),
@@ -61,13 +61,14 @@ def build_pretrained(
     Raises:
         ModelError: `weights` is "imagenet" and they can neither be found nor fetched.
     """
+    source = _with_imagenet_weights(name) if weights == "imagenet" else None
     photo = photo_input(side)
     backbone = _BACKBONES[name]
     scaled = scaling(-1, 1)(photo) if backbone.wants_centred else photo
     features = _grafted(keras_backbone(name, side), photo, scaled, backbone.pads_by_side)
     model = keras.Model(photo, classify(gap(features), classes, dropout), name=name)
-    if weights == "imagenet":
-        copy_backbone(_with_imagenet_weights(name), model)
+    if source is not None:
+        copy_backbone(source, model)
     if freeze:
         freeze_backbone(model)
     return model

@@ -29,7 +29,7 @@ class Argument:
 
     def fits(self, word: str) -> bool:
         """Return whether a word looks like this argument, be its value allowed or not."""
-        return self.form == "stride" or not word.startswith("/")
+        return word.startswith("/") == (self.form == "stride")
 
     def read(self, word: str) -> Value:
         """Return the value that a word stands for; ValueError says what was expected."""

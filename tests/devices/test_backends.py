@@ -6,14 +6,14 @@ import sys
 
 import pytest
 
-from fireweed.backends import quietly
+from fireweed.devices.backends import quietly
 
 CONFIRM = """
 import os, sys
-from fireweed.backends import seen_by_tensorflow
-from fireweed.devices import DeviceChoice, choose_device, confirm
+from fireweed.devices.backends import seen_by_tensorflow
+from fireweed.devices.choice import DeviceChoice, choose_device, confirm
 from fireweed.errors import DeviceError
-from fireweed.process import prepare_process
+from fireweed.devices.process import prepare_process
 
 assert not {"tensorflow", "jax", "keras"} & set(sys.modules), "the choice imports no framework"
 choice = choose_device("cpu", backend="jax")

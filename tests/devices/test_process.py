@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from fireweed import process
-from fireweed.devices import DeviceChoice
-from fireweed.machine import Machine
-from fireweed.process import needed_environment, prepare_in_process, prepare_process, restart_with
+from fireweed.devices import process
+from fireweed.devices.choice import DeviceChoice
+from fireweed.devices.machine import Machine
+from fireweed.devices.process import needed_environment, prepare_in_process, prepare_process, restart_with
 
 CPU = DeviceChoice("cpu", 1, "Plain CPU", "tensorflow", "float32")
 GPU = DeviceChoice("gpu", 1, "NVIDIA H100", "jax", "mixed_bfloat16")
@@ -104,7 +104,7 @@ def test_deterministic_adds_to_the_users_xla_flags(tmp_path: Path) -> None:
 
 PROGRAM = """
 import ctypes, os, sys, threading
-from fireweed.process import prepare_in_process, restart_with
+from fireweed.devices.process import prepare_in_process, restart_with
 
 WANTED = {WANTED}
 print("start", os.getpid(), flush=True)

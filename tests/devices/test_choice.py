@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from fireweed import devices
-from fireweed.devices import DeviceChoice, choose_device, confirm, describe
+from fireweed.devices import choice as devices
+from fireweed.devices.choice import DeviceChoice, choose_device, confirm, describe
+from fireweed.devices.machine import Found, Machine
 from fireweed.errors import DeviceError
-from fireweed.machine import Found, Machine
 
 TPU_FILES = {
     "sys/bus/pci/devices/0/vendor": "0x1ae0",

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, cast
 
+from fireweed.devices.machine import Found, Machine
 from fireweed.errors import DeviceError, nearest
-from fireweed.machine import Found, Machine
 
 Backend = Literal["tensorflow", "jax"]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from fireweed import machine as machine_module
-from fireweed.machine import Machine, find_cpu, find_gpu, find_tpu, look, resolve_name, run_command
+from fireweed.devices import machine as machine_module
+from fireweed.devices.machine import Machine, find_cpu, find_gpu, find_tpu, look, resolve_name, run_command
 
 H100 = "NVIDIA H100 80GB HBM3, GPU-aaaa1111, 550.54.15, 9.0\n"
 T4 = "Tesla T4, GPU-bbbb2222, 550.54.15, 7.5\n"

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from fireweed.devices import DeviceChoice
-from fireweed.machine import Machine
+from fireweed.devices.choice import DeviceChoice
+from fireweed.devices.machine import Machine
 
 MARKER = "FIREWEED_PREPARED"
 TUNABLES = "GLIBC_TUNABLES"
@@ -170,5 +170,5 @@ def _is_command_line() -> bool:
         return False
     started = sys.orig_argv[count - 1]  # the script, or the module after -m
     is_script = started == sys.argv[0] and Path(started).name == "fireweed"
-    is_module = started == "fireweed" and Path(sys.argv[0]).parent == Path(__file__).parent
+    is_module = started == "fireweed" and Path(sys.argv[0]).parent == Path(__file__).parents[1]
     return is_script or is_module

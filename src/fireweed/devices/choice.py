@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
-from fireweed.backends import (
+from fireweed.devices.backends import (
     TITLES,
     WORDS,
     Backend,
@@ -24,8 +24,8 @@ from fireweed.backends import (
     take_backend,
     wanted_backend,
 )
+from fireweed.devices.machine import Found, Kind, Machine, look
 from fireweed.errors import DeviceError, nearest
-from fireweed.machine import Found, Kind, Machine, look
 
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
