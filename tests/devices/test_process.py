@@ -198,8 +198,8 @@ def test_a_test_with_a_made_up_command_line_is_not_started_again(monkeypatch: py
     ("original", "arguments"),
     [
         (["python3", "/venv/bin/fireweed", "train", "-x"], ["/venv/bin/fireweed", "train", "-x"]),
-        (["python3", "-m", "fireweed", "train"], [str(Path(process.__file__).parent / "__main__.py"), "train"]),
-        (["python3", "-X", "dev", "-m", "fireweed"], [str(Path(process.__file__).parent / "__main__.py")]),
+        (["python3", "-m", "fireweed", "train"], [str(Path(process.__file__).parents[1] / "__main__.py"), "train"]),
+        (["python3", "-X", "dev", "-m", "fireweed"], [str(Path(process.__file__).parents[1] / "__main__.py")]),
     ],
 )
 def test_script_and_module_are_started_again_alike(

@@ -38,7 +38,7 @@ class _Backbone:
 
 _BACKBONES = {
     "xception": _Backbone("Xception", wants_centred=True),
-    "mobilenetv2": _Backbone("MobileNetV2", wants_centred=False, pads_by_side=True),
+    "mobilenetv2": _Backbone("MobileNetV2", wants_centred=True, pads_by_side=True),
     "efficientnet-b0": _Backbone("EfficientNetB0", wants_centred=False, pads_by_side=True),
     "convnext-tiny": _Backbone("ConvNeXtTiny", wants_centred=False),
     "resnet50v2": _Backbone("ResNet50V2", wants_centred=True),
