@@ -14,8 +14,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from machine_facts import machine_facts
-
 from fireweed.api.preparing import prepare_data
 from fireweed.data.changes import AugmentSettings
 from fireweed.data.pipeline import Batches, SquareCache
@@ -24,6 +22,7 @@ from fireweed.data.shards import write_shards
 from fireweed.data.sources import open_data
 from fireweed.recipe import DataSettings
 from fireweed.reporting import Reporter
+from machine_facts import machine_facts
 
 SIDE_PX, BATCH = 192, 32
 OUT = Path(__file__).parents[1] / "measurements" / "input-speed.json"
@@ -44,7 +43,8 @@ def main() -> None:
         rates["later epochs"] += later
     figures = {name: summary(values) for name, values in rates.items()}
     OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(json.dumps({"unit": "photos/s", "side_px": SIDE_PX, "figures": figures, **machine_facts()}, indent=1))
+    result = {"unit": "photos/s", "side_px": SIDE_PX, "figures": figures, **machine_facts()}
+    OUT.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(figures, indent=1))
 
 

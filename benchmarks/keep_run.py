@@ -10,9 +10,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from machine_facts import machine_facts
-
 from fireweed.run import open_run
+from machine_facts import machine_facts
 
 OUT = Path(__file__).parents[1] / "measurements"
 

@@ -106,19 +106,19 @@ FOREIGN_POLICY = {"module": "keras", "class_name": "QuantizedDTypePolicy", "conf
 
 HOSTILE_CONFIGS = {
     "a Lambda layer": (lambda_layer, "Lambda"),
-    "a class of the os module": (lambda c, l: l["conv"].update(module="os", class_name="system"), "system"),
-    "a class of another package": (lambda c, l: l["conv"].update(module="torch.hub", class_name="load"), "torch.hub"),
+    "a class of the os module": (lambda _, layers: layers["conv"].update(module="os", class_name="system"), "system"),
+    "a class of another package": (lambda _, layers: layers["conv"].update(module="torch.hub", class_name="load"), "torch.hub"),
     "a function of keras.src as activation": (setting("conv", "activation", FUNCTION), "activation"),
     "an activation that is no activation": (setting("conv", "activation", "get_file"), "activation"),
     "an activation that loads": (setting("classes", "activation", {"class_name": "TFSMLayer", "config": {}}), "activ"),
     "TFSMLayer": (
-        lambda c, l: l["conv"].update(
+        lambda _, layers: layers["conv"].update(
             module="keras.layers", class_name="TFSMLayer", config={"name": "conv", "filepath": "/tmp/saved"}
         ),
         "TFSMLayer",
     ),
     "a registered name of someone's own": (envelope("conv", "registered_name", "my>Conv"), "my>Conv"),
-    "a model class of someone's own": (lambda c, l: c.update(module="mine", class_name="Net"), "mine"),
+    "a model class of someone's own": (lambda config, _: config.update(module="mine", class_name="Net"), "mine"),
     "a class name that is a list": (envelope("conv", "class_name", ["Conv2D"]), "Conv2D"),
     "an initializer from elsewhere": (
         setting("conv", "kernel_initializer", {"module": "os", "class_name": "system", "config": {}}),
@@ -139,7 +139,7 @@ HOSTILE_CONFIGS = {
     "units that are a float": (setting("classes", "units", 3.0), "units"),
     "units that are true": (setting("classes", "units", True), "units"),
     "filters within bounds, more parameters than memory": (
-        lambda c, l: (l["conv"]["config"].update(filters=1 << 20, kernel_size=[4096, 4096], padding="same")),
+        lambda _, layers: (layers["conv"]["config"].update(filters=1 << 20, kernel_size=[4096, 4096], padding="same")),
         "parameters",
     ),
     "a window larger than its input": (setting("conv", "kernel_size", [9, 9]), "conv"),
@@ -160,17 +160,17 @@ HOSTILE_CONFIGS = {
     "a layer called twice": (twice_called, "norm"),
     "a layer fed by one that comes later": (self_fed, "conv"),
     "a layer called with a keyword": (
-        lambda c, l: l["conv"]["inbound_nodes"][0]["kwargs"].update(path="/etc/passwd"), "conv",
+        lambda _, layers: layers["conv"]["inbound_nodes"][0]["kwargs"].update(path="/etc/passwd"), "conv",
     ),
     "a tensor written out instead of a layer's output": (
-        lambda c, l: l["conv"]["inbound_nodes"][0].update(args=[{"class_name": "__tensor__", "config": {}}]), "conv",
+        lambda _, layers: layers["conv"]["inbound_nodes"][0].update(args=[{"class_name": "__tensor__", "config": {}}]), "conv",
     ),
     "an input of any side": (setting("photo", "batch_shape", [None, None, None, 3]), "input"),
     "an input larger than photos are": (setting("photo", "batch_shape", [None, 1 << 19, 1 << 19, 3]), ""),
-    "two inputs": (lambda c, l: c["config"].update(input_layers=[["photo", 0, 0], ["photo", 0, 0]]), "input_layers"),
-    "an output that is no layer": (lambda c, l: c["config"].update(output_layers=["gone", 0, 0]), "gone"),
-    "no layers": (lambda c, l: c["config"].update(layers=[]), "no list of layers"),
-    "layers without end": (lambda c, l: c["config"].update(layers=c["config"]["layers"] * 2000), "layers"),
+    "two inputs": (lambda config, _: config["config"].update(input_layers=[["photo", 0, 0], ["photo", 0, 0]]), "input_layers"),
+    "an output that is no layer": (lambda config, _: config["config"].update(output_layers=["gone", 0, 0]), "gone"),
+    "no layers": (lambda config, _: config["config"].update(layers=[]), "no list of layers"),
+    "layers without end": (lambda config, _: config["config"].update(layers=config["config"]["layers"] * 2000), "layers"),
     "nesting without end": (setting("conv", "name", nested(60)), "nested"),
     "NaN": (setting("norm", "epsilon", float("nan")), "NaN"),
     "Infinity": (setting("norm", "epsilon", float("inf")), "Infinity"),

@@ -46,7 +46,8 @@ def test_a_bad_setting_is_refused_in_one_line_that_names_it(setting, words):
 
 
 def test_settings_are_toml_or_text_and_come_after_changes():
-    recipe = read_recipe("demo", ["model.name=xception", "training.batch=8"], {"training.batch": 64, "model.freeze": None})
+    changes = {"training.batch": 64, "model.freeze": None}
+    recipe = read_recipe("demo", ["model.name=xception", "training.batch=8"], changes)
     assert (recipe.model.name, recipe.training.batch, recipe.model.freeze) == ("xception", 8, False)
 
 

@@ -8,7 +8,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from fireweed.version import __version__
 
 if TYPE_CHECKING:
     from fireweed.api import Run, open_trained, train
@@ -29,7 +29,17 @@ _HOMES = {
     "train": "fireweed.api",
 }
 
-__all__ = ["Catalog", "FireweedError", "Photo", "Run", "build_model", "open_data", "open_trained", "train"]
+__all__ = [
+    "Catalog",
+    "FireweedError",
+    "Photo",
+    "Run",
+    "__version__",
+    "build_model",
+    "open_data",
+    "open_trained",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

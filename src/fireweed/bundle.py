@@ -57,10 +57,8 @@ def write_bundle(folder: Path, model: Any, facts: dict[str, Any]) -> None:
     """
     facts = {"fireweed": importlib.metadata.version("fireweed"), **facts, "sha256": {MODEL_NAME: "0" * 64}}
     _checked_facts(_as_json(facts).encode())
-    if model.compiled:
-        import keras
-
-        plain = keras.models.clone_model(model)
+    if model.compiled:  # keras.models.clone_model would compile its copy too
+        plain = model.__class__.from_config(model.get_config())
         plain.set_weights(model.get_weights())
         model = plain
     # The inner file gets its name first: were the power lost in between, the old facts would not fit the new model.

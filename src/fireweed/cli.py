@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from fireweed import __version__
+from fireweed.version import __version__
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 
@@ -19,7 +19,7 @@ class Bar:
         self._total = max(total, 1)
         self._started = self._said = time.monotonic()
         self._progress: Progress | None = None
-        self._task = 0
+        self._task = TaskID(0)
 
     def __enter__(self) -> "Bar":
         if self._reporter.is_live:

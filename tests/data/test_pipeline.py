@@ -1,5 +1,7 @@
 """Batches carry out the plan: the right photos, changed as planned, and only training photos are changed."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -39,7 +41,7 @@ def test_without_augmentation_every_epoch_gives_the_decoded_photos(photos):
     for epoch in range(2):
         assert sorted(order[epoch]) == list(range(16))
         for image, index in zip(images[epoch], order[epoch], strict=True):
-            assert np.array_equal(image, decode_square(open(photos[index].path, "rb").read(), 32, "crop"))
+            assert np.array_equal(image, decode_square(Path(photos[index].path).read_bytes(), 32, "crop"))
     assert (order[0] != order[1]).any()
     assert np.array_equal(targets.argmax(1), labels_of(photos)[order.ravel()]) and (weights == 1).all()
 
@@ -71,7 +73,7 @@ def test_evaluation_is_in_order_unchanged_and_counts_each_photo_once(photos):
     images = np.concatenate([i for i, _, _ in got])[weights > 0]
     assert (weights > 0).sum() == 16 and weights[weights > 0][0] == pytest.approx(18 / 16)
     for image, photo in zip(images, photos, strict=True):
-        assert np.array_equal(image, decode_square(open(photo.path, "rb").read(), 24, "pad"))
+        assert np.array_equal(image, decode_square(Path(photo.path).read_bytes(), 24, "pad"))
     # so that Keras's mean over the batches of a loss is the mean over the photos
     losses = np.arange(18.0)
     assert np.mean(losses * weights) == pytest.approx(losses[weights > 0].mean())
@@ -98,7 +100,7 @@ def test_squares_are_the_same_in_memory_and_on_disk(photos, memory_bytes):
     for _ in range(2):
         squares = cache.gather(np.array([3, 3, 0, 15]))
         for square, index in zip(squares, [3, 3, 0, 15], strict=True):
-            assert np.array_equal(square, decode_square(open(photos[index].path, "rb").read(), 16, "squash"))
+            assert np.array_equal(square, decode_square(Path(photos[index].path).read_bytes(), 16, "squash"))
     cache.close()
 
 
@@ -108,8 +110,6 @@ def test_without_room_anywhere_batches_are_still_made(photos, monkeypatch):
 
 
 def test_a_photo_that_vanishes_is_named(photos, tmp_path):
-    from pathlib import Path
-
     Path(photos[5].path).unlink()
     plan = Plan(1, [p.key for p in photos], labels_of(photos), 16)
     batches = Batches(SquareCache(photos, 16, "crop"), labels_of(photos), 2, 16)

@@ -62,7 +62,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoint_and_no_scraps(tmp_path, monke
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(FireweedError, match="disk full.*bytes are free"):
+    with pytest.raises(FireweedError, match=r"disk full.*bytes are free"):
         write_checkpoint(tmp_path, checkpoint(2))
     assert [path.name for path in tmp_path.iterdir()] == ["epoch-000001.npz"]
     assert read_checkpoint(tmp_path / "epoch-000001.npz").epoch == 1

@@ -23,8 +23,8 @@ def test_each_step_takes_its_rate_from_the_table():
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
 def test_weight_decay_spares_biases_and_norms(name):
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, kernel_initializer="ones", bias_initializer="ones"),
-                              keras.layers.BatchNormalization()])  # fmt: skip
+    dense = keras.layers.Dense(2, kernel_initializer="ones", bias_initializer="ones")
+    model = keras.Sequential([keras.Input((2,)), dense, keras.layers.BatchNormalization()])
     optimizer = build_optimizer(TrainingSettings(optimizer=name, weight_decay=0.5), np.full(1, 0.1, np.float32), model)
     optimizer.apply([keras.ops.zeros(v.shape) for v in model.trainable_variables])
     kernel, bias, gamma, beta = (np.array(v) for v in model.trainable_variables)

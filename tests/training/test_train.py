@@ -34,7 +34,7 @@ def recipe(**training):
         "average_every": 1, "schedule": {"kind": "cosine", "peak": 1e-2}, **training}})  # fmt: skip
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     pass
 
 
@@ -43,7 +43,7 @@ def data(stop_at: int | None = None) -> TrainingInput:
 
     def make(step, side):
         if step == stop_at:
-            raise Stopped
+            raise StoppedError
         rng = np.random.default_rng(int(step))
         photos = rng.integers(0, 256, (BATCH, side, side, 3)).astype(np.uint8)
         labels = rng.integers(0, 2, BATCH)

@@ -41,7 +41,7 @@ def choose_recipe(request: "TrainRequest") -> tuple[Recipe, str]:
 
 def _changes(request: "TrainRequest") -> dict[str, Any]:
     changes: dict[str, Any] = {
-        "model.weights": str(Path(request.weights).absolute()) if _is_file(request.weights) else request.weights,
+        "model.weights": _weights(request.weights),
         "model.freeze": request.freeze,
         "training.epochs": request.epochs,
         "training.side": request.side,
@@ -80,6 +80,11 @@ def _default_recipe(request: "TrainRequest") -> tuple[str, str]:
         f"recipe {SCRATCH}, from scratch: pretrained weights are not at hand and cannot be fetched from "
         f"{WEIGHTS_HOST}; --weights FILE would fine-tune a pretrained net"
     )
+
+
+def _weights(weights: str | None) -> str | None:
+    """Return the weights as the recipe holds them: a file by a path that holds from anywhere."""
+    return str(Path(weights).absolute()) if weights and _is_file(weights) else weights
 
 
 def _is_file(weights: str | None) -> bool:

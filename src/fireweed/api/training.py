@@ -54,6 +54,8 @@ def train_run(request: TrainRequest, reporter: Reporter) -> RunFolder:
     reporter.say(f"{choice.name}: {choice.backend}, {choice.precision}")
     for warning in choice.warnings:
         reporter.warn(warning)
+    for note in prepare_process(choice, request.deterministic):
+        reporter.warn(note)
     reporter.say(why)
     prepared = prepare_data(request.data, asked.data, reporter)
     facts = run_facts(request, asked, prepared.catalog)
@@ -63,8 +65,6 @@ def train_run(request: TrainRequest, reporter: Reporter) -> RunFolder:
         reporter.say(f"this run is finished: {folder.path}")
         return folder
     _check_writable(folder)
-    for note in prepare_process(choice, request.deterministic):
-        reporter.warn(note)
     choice = confirm(choice)
     counts = [int(count) for count in prepared.catalog.part("train").counts()]
     resolved = resolve(asked, counts, default_batch(sum(counts)), entry.has_flatten)

@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from fireweed.api.judging import evaluation_of
 from fireweed.api.starting import start_framework
 from fireweed.data.catalog import Catalog, Photo
-from fireweed.data.decode import decode_square
+from fireweed.data.decode import Fit, decode_square
 from fireweed.data.records import read_bytes
 from fireweed.data.sources import open_data
 from fireweed.data.survey import survey
@@ -90,9 +90,9 @@ def _key(photo: Photo) -> str:
 def _other_photos(folder: RunFolder, data: str, reporter: Reporter) -> Catalog:
     trained_on = {row["key"] for row in folder.rows() if row["part"] == "train"}
     with reporter.counting("opening") as progress:
-        opened = open_data(data, progress=progress)
+        opened = open_data(data, progress=progress, least_classes=1)
     with reporter.counting("reading photos") as progress:
-        catalog = survey(opened, progress=progress).catalog
+        catalog = survey(opened, progress=progress, least_classes=1).catalog
     kept = tuple(photo for photo in catalog.photos if photo.key not in trained_on)
     if catalog.unreadable:
         reporter.warn(f"{len(catalog.unreadable)} photos cannot be read and are left out")
@@ -122,7 +122,7 @@ def _answers(bundle: "Bundle", photos: Sequence[Photo], reporter: Reporter) -> I
     from fireweed.serving.predict import predict_arrays
 
     def square(photo: Photo) -> np.ndarray:
-        return decode_square(read_bytes(photo), bundle.side_px, bundle.fit)
+        return decode_square(read_bytes(photo), bundle.side_px, cast(Fit, bundle.fit))
 
     with ThreadPoolExecutor() as pool, reporter.bar("evaluating", len(photos)) as bar:
         for start in range(0, len(photos), BATCH):

@@ -4,6 +4,7 @@ import re
 import threading
 from typing import Any
 
+from fireweed.devices.backends import tensorflow
 from fireweed.errors import DataError
 
 
@@ -20,7 +21,7 @@ def matching(pattern: str) -> list[str]:
     Raises:
         DataError: the bucket may not be read, or cannot be reached.
     """
-    import tensorflow as tf
+    tf = tensorflow()
 
     try:
         return list(tf.io.gfile.glob(pattern))
@@ -36,7 +37,7 @@ def read_if_there(path: str) -> bytes | None:
     Raises:
         DataError: it is there and cannot be read.
     """
-    import tensorflow as tf
+    tf = tensorflow()
 
     try:
         if not tf.io.gfile.exists(path):
@@ -49,7 +50,7 @@ def read_if_there(path: str) -> bytes | None:
 
 def explained(error: Exception, path: str) -> DataError:
     """Say in one line what TensorFlow's error on a path means for the user."""
-    import tensorflow as tf
+    tf = tensorflow()
 
     denied = (tf.errors.PermissionDeniedError, tf.errors.UnauthenticatedError)
     if is_remote(path) and (isinstance(error, denied) or re.search(r"\b40[13]\b", str(error))):
@@ -63,8 +64,9 @@ def explained(error: Exception, path: str) -> DataError:
 
 
 def in_brief(error: Exception) -> str:
-    """Return the first line of what an error of TensorFlow says."""
-    return str(getattr(error, "message", error)).strip().split("\n")[0][:200]
+    """Return the first line of what an error of TensorFlow says, without the names of its nodes and operations."""
+    line = str(getattr(error, "message", error)).strip().split("\n")[0]
+    return re.sub(r"\{\{[^}]*\}\}\s*|\s*\[Op:[^\]]*\].*$", "", line)[:200]
 
 
 class BucketReader(threading.local):
@@ -82,7 +84,7 @@ class BucketReader(threading.local):
         Raises:
             DataError: the file cannot be read.
         """
-        import tensorflow as tf
+        tf = tensorflow()
 
         try:
             if path != self._path:

@@ -21,6 +21,7 @@ from fireweed.data.catalog import Photo
 from fireweed.data.decode import Fit, decode_square
 from fireweed.data.plan import Plan, Rows, evaluation_rows
 from fireweed.data.records import read_bytes
+from fireweed.devices.backends import tensorflow
 from fireweed.errors import DataError, FireweedError, PhotoError
 
 MEMORY_SHARE = 0.4  # of the memory free at the start that the cached squares of one part may take
@@ -160,7 +161,7 @@ class Batches:
         return images, (targets * class_weight[:, None]).astype(np.float32), (counts * self._weight).astype(np.float32)
 
     def _dataset(self, make: Callable[[int], tuple], first_step: int, last_step: int, side_px: int) -> Any:
-        import tensorflow as tf
+        tf = tensorflow()
 
         # Each batch is one call in one thread; OpenCV's own threads would take the cores from the step.
         cv2.setNumThreads(1)

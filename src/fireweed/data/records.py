@@ -15,6 +15,7 @@ from fireweed.data.buckets import BucketReader, explained, in_brief, is_remote, 
 from fireweed.data.catalog import Catalog, Photo, in_natural_order
 from fireweed.data.manifest import MANIFEST, ListedShard, listed_shards
 from fireweed.data.names import check_distinct, class_name
+from fireweed.devices.backends import tensorflow
 from fireweed.errors import DataError, PhotoError
 from fireweed.files import sha256_of
 
@@ -129,7 +130,7 @@ def _read_shards(
 
 
 def _read_shard(path: str, listed: ListedShard | None, stop: threading.Event) -> list[_Record]:
-    import tensorflow as tf
+    tf = tensorflow()
 
     records: list[_Record] = []
     offset = 0
@@ -201,7 +202,7 @@ def _bytes(features: Any, name: str) -> bytes:
 
 def _features(payload: bytes) -> Any | None:
     """Return the map of names to tf.train.Feature in a serialized tf.train.Example; None if it is none."""
-    import tensorflow as tf
+    tf = tensorflow()
     from google.protobuf.message import DecodeError
 
     try:
@@ -233,7 +234,7 @@ def _why_lost(path: str, error: Exception) -> str:
 
     The first bytes are looked at only now, since a good record may begin with the same ones.
     """
-    import tensorflow as tf
+    tf = tensorflow()
 
     with tf.io.gfile.GFile(path, "rb") as file:
         start = file.read(3)

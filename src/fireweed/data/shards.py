@@ -17,6 +17,7 @@ from fireweed.data.decode import Fit, decode_square
 from fireweed.data.manifest import MANIFEST, ListedShard, manifest_text
 from fireweed.data.parallel import in_order
 from fireweed.data.records import read_bytes
+from fireweed.devices.backends import tensorflow
 from fireweed.errors import DataError, FireweedError, PhotoError
 from fireweed.files import explained, sha256_of, write_text
 
@@ -201,7 +202,7 @@ def _closed(
 def _example(photo: Photo, classes: tuple[str, ...], side_px: int, fit: Fit, quality: int) -> bytes | Unreadable:
     """Return a photo as the codelab's record, a serialized tf.train.Example, with its key."""
     import cv2
-    import tensorflow as tf
+    tf = tensorflow()
 
     try:
         square = decode_square(read_bytes(photo), side_px, fit)
@@ -224,7 +225,7 @@ def _example(photo: Photo, classes: tuple[str, ...], side_px: int, fit: Fit, qua
 @contextlib.contextmanager
 def _record_writer(path: Path) -> Iterator[Callable[[bytes], None]]:
     """Open a file of records; give the function that adds one; turn TensorFlow's errors into those of files."""
-    import tensorflow as tf
+    tf = tensorflow()
 
     try:
         with tf.io.TFRecordWriter(str(path)) as writer:

@@ -184,6 +184,12 @@ def import_frameworks(backend: Backend) -> None:
             raise DeviceError(f"{TITLES[name]} cannot be imported ({reason}); {install_line('cpu', name)}") from error
 
 
+def tensorflow() -> Any:
+    """Import TensorFlow, its messages held back, and return the module."""
+    import_frameworks("tensorflow")
+    return sys.modules["tensorflow"]
+
+
 def seen_by_jax(kind: str) -> tuple[list[str], str, tuple[int, int] | None]:
     """Return the chips of a kind that JAX can use in this process, what it sees at all, and NVIDIA's capability.
 

@@ -129,6 +129,7 @@ def _grafted(backbone: keras.Model, photo: Tensor, scaled: Tensor, pads_by_side:
                 x = fresh(layer)(x)
             return x
         if not isinstance(operation, keras.Layer):
+            assert type(operation).__name__ == "Add", operation  # ConvNeXt's `+`, the only one there is
             return fresh(layers.Add(name=operation.name))(list(inputs))
         if pads_by_side and isinstance(operation, layers.ZeroPadding2D):
             return scaled if inputs[0] is photo else inputs[0]

@@ -73,7 +73,7 @@ def _fast_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
 
 
 def _by_path(model: keras.Model) -> dict[str, Any]:
-    paths = {f"{layer.name}/{variable.name}:{i}": variable
+    paths = {f"{layer.name}:{i}": variable
              for layer in model.layers for i, variable in enumerate(layer.weights)}  # fmt: skip
     if len(paths) != len(model.weights):
         raise FireweedError(f"{model.name} has nested layers, whose variables cannot be told apart by path")
