@@ -1,24 +1,11 @@
-"""What all tests share: a cache of their own, TensorFlow on the CPU, and tiny photos."""
+"""Tiny photos for all tests."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Keep what can be made again in a folder of this session."""
-    folder = tmp_path_factory.mktemp("cache")
-    os.environ["FIREWEED_CACHE"] = str(folder)
-    return folder
 
 
 @pytest.fixture

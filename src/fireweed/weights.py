@@ -204,10 +204,10 @@ def _read(file: h5py.File, target: _Target, offer: StoredLayer) -> list[np.ndarr
     arrays = []
     for path, weight in zip(offer.paths, target.layer.weights, strict=True):
         array = file[path][()]
-        is_float = "float" in str(weight.dtype)
-        if (array.dtype.kind == "f") != is_float:
+        # A count may be kept as any number, but whole numbers in the place of weights are something else's.
+        if array.dtype.kind != "f" and "float" in str(weight.dtype):
             raise BundleError(f"{path!r} holds {array.dtype.name}, layer '{target.name}' needs {weight.dtype}")
-        if is_float and not np.isfinite(array).all():
+        if not np.isfinite(array).all():
             raise BundleError(f"{path!r} holds numbers that are not finite; the training it comes from went wrong")
         arrays.append(np.asarray(array))
     return arrays

@@ -8,6 +8,7 @@ import os
 import random
 import struct
 import zlib
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 from PIL import Image
 
 from fireweed.bundle import Bundle
-from fireweed.data.decode import decode_square
+from fireweed.data.decode import decode_square, to_square
 from fireweed.errors import DataError
 from fireweed.models.registry import build_model
 from fireweed.serving.predict import (
@@ -54,7 +55,7 @@ def photos(tmp_path):
 
 def test_one_bad_photo_does_not_end_the_batch(bundle, photos):
     paths = expand_paths([str(photos)])
-    assert [os.path.basename(path).split(".")[0] for path in paths] == [str(i) for i in range(1, 21)]
+    assert [Path(path).stem for path in paths] == [str(i) for i in range(1, 21)]
     answers = list(predict_files(bundle, paths, batch_size=8))
     assert [answer.path for answer in answers] == paths
     assert [i for i, answer in enumerate(answers, 1) if answer.error] == [7, 12]
@@ -76,8 +77,8 @@ def test_one_bad_photo_does_not_end_the_batch(bundle, photos):
 
 
 def test_answers_are_the_models_own_whatever_the_batch(bundle, photos):
-    paths = [path for path in expand_paths([str(photos)]) if os.path.basename(path) not in ("7.png", "12.jpg")]
-    squares = np.stack([decode_square(open(path, "rb").read(), SIDE, "crop") for path in paths])
+    paths = [path for path in expand_paths([str(photos)]) if Path(path).name not in ("7.png", "12.jpg")]
+    squares = np.stack([decode_square(Path(path).read_bytes(), SIDE, "crop") for path in paths])
     expected = bundle.model.predict(squares.astype(np.float32), verbose=0)
     for batch_size in (1, 5, 32):
         answers = list(predict_files(bundle, paths, batch_size, workers=2))
@@ -117,7 +118,7 @@ def test_striped_deep_and_turned_photos_give_the_pixels_of_training(bundle, tmp_
 
     list(predict_files(Bundle(Spy(), CLASSES, SIDE, "crop", {}), paths))
     for i, path in enumerate(paths):
-        assert np.array_equal(seen[0][i], decode_square(open(path, "rb").read(), SIDE, "crop"))
+        assert np.array_equal(seen[0][i], decode_square(Path(path).read_bytes(), SIDE, "crop"))
 
 
 def test_few_shapes_reach_the_model(tmp_path):
@@ -138,8 +139,10 @@ def test_few_shapes_reach_the_model(tmp_path):
 
 def test_arrays_of_any_size_are_made_squares(bundle):
     wide = np.random.default_rng(0).integers(0, 256, (50, 90, 3)).astype(np.uint8)
-    square = wide[:, 20:70]
-    assert np.allclose(predict_arrays(bundle, [wide]), predict_arrays(bundle, [square]), atol=1e-6)
+    square = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 3)).astype(np.uint8)
+    answers = predict_arrays(bundle, [wide, square])
+    expected = bundle.model.predict_on_batch(np.stack([to_square(wide, SIDE, "crop"), square]).astype(np.float32))
+    assert np.abs(answers - expected).max() <= 1e-6
 
 
 def test_temperature_softens_and_keeps_the_order(bundle):

@@ -1,0 +1,89 @@
+"""Write the figures of measurements/ into the READMEs, between the marks, so that none is typed by hand.
+
+    python benchmarks/fill_figures.py [--check]
+
+With --check nothing is written, and the exit code is 1 when a README is not up to date.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+READMES = ("README.md", "README.zh-TW.md")
+MARKS = re.compile(r"(<!-- measured -->\n).*?(<!-- /measured -->)", re.DOTALL)
+HEADS = {
+    "README.md": ("recipe", "net, weights", "epochs (side)", "minutes", "validation accuracy (95% interval)"),
+    "README.zh-TW.md": ("配方", "網路與起始權重", "訓練週期(邊長)", "分鐘", "驗證準確率(95% 信賴區間)"),
+}
+INPUT_HEADS = {
+    "README.md": ("photos into batches and shards", "photos/s, median (range, n)"),
+    "README.zh-TW.md": ("相片進入批次與分片", "每秒相片數,中位數(範圍,次數)"),
+}
+INPUT_NAMES = {
+    "README.md": {"shards": "`fireweed shards`, 192 px", "first epoch": "first epoch (decode, flip, saturation), 192 px",
+                  "later epochs": "later epochs, from the cache"},
+    "README.zh-TW.md": {"shards": "`fireweed shards`,192 px", "first epoch": "第一個週期(解碼、翻轉、飽和度),192 px",
+                        "later epochs": "其後的週期(來自快取)"},
+}  # fmt: skip
+
+
+def main() -> int:
+    stale = []
+    for name in READMES:
+        path = ROOT / name
+        text = path.read_text(encoding="utf-8")
+        filled = MARKS.sub(lambda marks, name=name: marks[1] + figures(name) + marks[2], text)
+        if filled != text:
+            stale.append(name)
+            if "--check" not in sys.argv:
+                path.write_text(filled, encoding="utf-8")
+    print("out of date: " + ", ".join(stale) if stale else "figures up to date")
+    return 1 if stale and "--check" in sys.argv else 0
+
+
+def figures(readme: str) -> str:
+    """Return the tables for one README, in Markdown."""
+    rows = [run_row(path) for path in sorted((ROOT / "measurements").glob("*/result.json"))]
+    text = table(HEADS[readme], rows)
+    speed = json.loads((ROOT / "measurements" / "input-speed.json").read_text(encoding="utf-8"))
+    text += "\n" + table(INPUT_HEADS[readme], [
+        (INPUT_NAMES[readme][name], f"{f['median']:,} ({f['min']:,} to {f['max']:,}, n = {f['n']})")
+        for name, f in speed["figures"].items()
+    ])  # fmt: skip
+    return text + f"\n{machine(speed)}\n"
+
+
+def run_row(path: Path) -> tuple[str, ...]:
+    result = json.loads(path.read_text(encoding="utf-8"))
+    asked, validation = result["asked"], result["evaluations"]["validation"]
+    low, high = validation["interval_95"]
+    sides: dict[str, int] = {}
+    for line in (path.parent / "history.csv").read_text(encoding="utf-8").splitlines()[1:]:
+        side = line.split(",")[1]
+        sides[side] = sides.get(side, 0) + 1
+    epochs = ", ".join(f"{count} ({side} px)" for side, count in sides.items())
+    weights = "from scratch" if asked["model"]["weights"] == "none" else "ImageNet"
+    return (
+        f"`{asked['name']}`", f"{asked['model']['name']}, {weights}", epochs, f"{result['minutes']:.1f}",
+        f"{validation['accuracy']:.1%} ({low:.1%} to {high:.1%}), n = {validation['photos']} photos, 1 seed",
+    )  # fmt: skip
+
+
+def machine(facts: dict[str, Any]) -> str:
+    versions = facts["versions"]
+    return (
+        f"{facts['chip']}, {facts['cores']} cores; TensorFlow {versions['tensorflow']}, Keras {versions['keras']}; "
+        f"{facts['date']}."
+    )
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = ["| " + " | ".join(cells) + " |" for cells in (head, ("---",) * len(head), *rows)]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""Trainings on odd photos and in hard times: what is said, what is kept, and that the same call goes on."""
+
+import errno
+import io
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from fireweed.api import TrainRequest, evaluate_run, predict, train_run
+from fireweed.errors import DataError, FireweedError, RunError
+from fireweed.reporting import Reporter
+
+NET = "conv 4 | pool | conv 8 | gap"
+
+
+def train(data, out, **options):
+    """Train a tiny net; return the run's folder and all that was said."""
+    said = io.StringIO()
+    asked = {"model": NET, "side": 16, "epochs": 2, **options}
+    folder = train_run(TrainRequest(str(data), out=str(out), **asked), Reporter(Console(file=said, width=500)))
+    return folder, said.getvalue()
+
+
+def lasting(folder):
+    return [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in folder.history()]
+
+
+def test_two_classes_of_thirty_photos_adapt_and_say_so(make_photos, tmp_path):
+    folder, said = train(make_photos({"cats": 30, "dogs": 30}), tmp_path / "run", epochs=None)
+    resolved = folder.resolved().training
+    assert resolved.batch == 8 and "batch 8" in said
+    assert f"{len(folder.history())} epochs instead of" in said
+    evaluation, _ = evaluate_run(folder.path, None, "validation", Reporter(is_silent=True))
+    assert "top5_accuracy" not in evaluation and len(evaluation["confusion"]) == 2
+    assert evaluation["accuracy"] >= 0.9  # red against green
+
+
+def test_rare_classes_train_and_a_single_photo_goes_to_training(make_photos, tmp_path):
+    folder, said = train(make_photos({"common": 40, "rare": 6, "single": 1}), tmp_path / "run")
+    rows = folder.rows()
+    assert [row["part"] for row in rows if row["class"] == "single"] == ["train"]
+    assert "single" in said and "unbalanced" in said
+    assert {row["part"] for row in rows if row["class"] == "rare"} >= {"train", "validation"}
+
+
+def test_broken_photos_are_counted_named_and_left_out(make_photos, tmp_path):
+    data = make_photos({"a": 12, "b": 12})
+    whole = (data / "a" / "000.png").read_bytes()
+    (data / "a" / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (data / "b" / "text.jpg").write_text("no photo")
+    (data / "b" / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
+    Image.new("RGB", (1, 1), "red").save(data / "a" / "dot.png")
+    folder, said = train(data, tmp_path / "run")
+    assert "3 photos cannot be read" in said
+    for name in ("a/cut.png", "b/text.jpg", "b/phone.heic"):
+        assert name in said and name in folder.file("report.html").read_text()
+    assert len(folder.rows()) == 25
+
+
+NAMES = ["郁金香", "Gänseblümchen", "роза", "w" * 60, "<svg onload=alert(1)>"]
+
+
+def test_any_name_is_shown_as_text_everywhere(make_photos, tmp_path):
+    data = make_photos(dict.fromkeys(NAMES, 6))
+    (data / NAMES[0] / "000.png").rename(data / NAMES[0] / '"><img src=x onerror=alert(1)>.png')
+    folder, _ = train(data, tmp_path / "run", epochs=1)
+    report = folder.file("report.html").read_text(encoding="utf-8")
+    assert all(name in report for name in NAMES[:4])
+    assert "<svg onload" not in report and "<img src=x" not in report and "&lt;svg onload" in report
+    assert json.loads(folder.file("fireweed.json").read_text(encoding="utf-8"))["classes"] == sorted(NAMES)
+    photo = next((data / NAMES[2]).iterdir())
+    assert next(predict(folder.path, [str(photo)])).name in NAMES
+
+
+def test_given_parts_are_kept_and_twins_across_them_are_told(make_photos, tmp_path):
+    data = tmp_path / "data"
+    for part, count in (("train", 20), ("validation", 6), ("test", 6)):
+        made = make_photos(
+            {"a": count, "b": count}, name=f"made-{part}", side={"train": 40, "validation": 48, "test": 56}[part]
+        )
+        shutil.move(made, data / part)
+    for number in range(3):
+        shutil.copy(data / "train" / "a" / f"00{number}.png", data / "validation" / "a" / f"copy{number}.png")
+    folder, said = train(data, tmp_path / "run")
+    parts = [row["part"] for row in folder.rows()]
+    assert (parts.count("train"), parts.count("validation"), parts.count("test")) == (40, 15, 12)
+    assert any("3" in line and "warning" in line for line in said.split("epoch 1/")[0].splitlines()), said
+
+
+@pytest.mark.parametrize("failing_write", [1, 2, 4, 6, 9])
+def test_a_disk_that_fills_up_loses_nothing(make_photos, tmp_path, monkeypatch, failing_write):
+    data = make_photos({"a": 10, "b": 10})
+    whole, _ = train(data, tmp_path / "whole", deterministic=False)
+    writes, sync = [], os.fsync
+
+    def full(descriptor):
+        writes.append(descriptor)
+        if len(writes) >= failing_write:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(descriptor)
+
+    monkeypatch.setattr("fireweed.files.os.fsync", full)
+    with pytest.raises(FireweedError, match=r"disk full.*free"):
+        train(data, tmp_path / "run")
+    left = [path.name for path in (tmp_path / "run").rglob(".*")]
+    assert left == []
+    monkeypatch.undo()
+    folder, _ = train(data, tmp_path / "run")
+    assert folder.is_finished and len(folder.history()) == 2
+    assert lasting(folder)[0].keys() == lasting(whole)[0].keys()
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_training(make_photos, tmp_path, monkeypatch):
+    def refuse(*arguments, **options):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    data = make_photos({"a": 8, "b": 8})
+    monkeypatch.setattr("fireweed.api.training.tempfile.TemporaryFile", refuse)
+    with pytest.raises(FireweedError, match="no permission to write"):
+        train(data, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_other_photos_or_files_of_others_are_refused(make_photos, tmp_path):
+    data = make_photos({"a": 8, "b": 8})
+    folder, _ = train(data, tmp_path / "run", epochs=1)
+    Image.new("RGB", (30, 30), "blue").save(data / "a" / "new.png")
+    with pytest.raises(RunError, match="other photos"):
+        train(data, tmp_path / "run", epochs=1)
+    (folder.path / "mine.txt").write_text("keep")
+    with pytest.raises(RunError, match=r"mine\.txt"):
+        train(data, tmp_path / "run", epochs=1)
+    assert (folder.path / "mine.txt").read_text() == "keep"
+
+
+def test_photos_that_changed_since_are_not_judged_in_silence(make_photos, tmp_path):
+    data = make_photos({"a": 10, "b": 10})
+    folder, _ = train(data, tmp_path / "run", epochs=1)
+    row = next(row for row in folder.rows() if row["part"] == "validation")
+    Image.fromarray(np.zeros((30, 30, 3), np.uint8)).save(data / row["name"])
+    with pytest.raises(DataError, match="changed"):
+        evaluate_run(folder.path, None, "validation", Reporter(is_silent=True))
+
+
+def test_a_run_goes_on_on_another_backend_free_request(make_photos, tmp_path):
+    """What was resolved at the first start holds, though the machine would choose otherwise now."""
+    data = make_photos({"a": 10, "b": 10})
+    folder, _ = train(data, tmp_path / "run")
+    for name in ("report.html", "fireweed.json", "model.keras"):
+        folder.file(name).unlink()
+    again, said = train(data, tmp_path / "run")
+    assert "resuming after epoch 2" in said and again.is_finished and len(again.history()) == 2
+
+
+def test_minutes_choose_epochs_that_fit(make_photos, tmp_path):
+    folder, said = train(make_photos({"a": 20, "b": 20}), tmp_path / "run", epochs=None, side=None, minutes=1)
+    assert "1 minutes:" in said and "measured" in said
+    assert sum(row["seconds"] for row in folder.history()) < 60
+
+
+def test_the_report_needs_nothing_but_itself(make_photos, tmp_path):
+    folder, _ = train(make_photos({"a": 10, "b": 10}), tmp_path / "run", epochs=1)
+    report = folder.file("report.html").read_text(encoding="utf-8")
+    assert "<script" not in report and 'src="http' not in report and "@import" not in report
+    assert "url(http" not in report and "<link" not in report
