@@ -23,7 +23,7 @@ INPUT_HEADS = {
     "README.zh-TW.md": ("相片進入批次與分片", "每秒相片數,中位數(範圍,次數)"),
 }
 INPUT_NAMES = {
-    "README.md": {"shards": "`fireweed shards`, 192 px", "first epoch": "first epoch (decode, flip, saturation), 192 px",
+    "README.md": {"shards": "`fireweed shards`, 192 px", "first epoch": "first epoch (decode, augment), 192 px",
                   "later epochs": "later epochs, from the cache"},
     "README.zh-TW.md": {"shards": "`fireweed shards`,192 px", "first epoch": "第一個週期(解碼、翻轉、飽和度),192 px",
                         "later epochs": "其後的週期(來自快取)"},

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from fireweed.text import readable
+
 
 class Bar:
     """One action under way; `update` it with how much is done and a few words."""
@@ -106,8 +108,8 @@ class Counter:
 
 
 def printable(text: str) -> str:
-    """Return the text with control characters but line ends as escapes: a file's name cannot steer a terminal."""
-    return "".join(c if c == "\n" or c.isprintable() else ascii(c)[1:-1] for c in text)
+    """Return the text with all but its line ends made readable: a file's name cannot steer a terminal."""
+    return "\n".join(readable(line) for line in text.split("\n"))
 
 
 def duration(seconds: float) -> str:

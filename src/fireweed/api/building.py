@@ -41,7 +41,7 @@ def build_for_training(recipe: Recipe, classes: int) -> tuple["keras.Model", str
         model = build_model(settings.name, classes, side, weights=settings.weights, freeze=settings.freeze,
                             dropout=settings.dropout)  # fmt: skip
         return model, "" if settings.weights == "none" else f"{settings.name} starts from ImageNet weights"
-    from fireweed.weights import load_weights
+    from fireweed.bundle import load_weights
 
     model = build_model(settings.name, classes, side, freeze=settings.freeze, dropout=settings.dropout)
     return model, load_weights(model, Path(settings.weights))

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fireweed import __version__
 from fireweed.data.catalog import PARTS
 from fireweed.errors import DataError
+from fireweed.version import __version__
 
 MANIFEST = "manifest.json"
 

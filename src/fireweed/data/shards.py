@@ -202,6 +202,7 @@ def _closed(
 def _example(photo: Photo, classes: tuple[str, ...], side_px: int, fit: Fit, quality: int) -> bytes | Unreadable:
     """Return a photo as the codelab's record, a serialized tf.train.Example, with its key."""
     import cv2
+
     tf = tensorflow()
 
     try:

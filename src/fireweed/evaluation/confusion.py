@@ -8,7 +8,7 @@ import numpy as np
 
 from fireweed.evaluation.curves import number
 from fireweed.evaluation.metrics import percent
-from fireweed.evaluation.names import readable
+from fireweed.text import readable
 
 _MOST_CLASSES = 48
 _UPRIGHT_NAMES_FROM = 9

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import ImageFont
 
-from fireweed.evaluation.names import escaped
+from fireweed.text import escaped
 
 # Drawn only by whole-word shaping or not at all: they need no picture of their own.
 _INVISIBLE = "\u200c\u200d\ufe0e\ufe0f"

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from fireweed.evaluation.fonts import Lettering, lettering_for
-from fireweed.evaluation.names import readable
 from fireweed.files import written_aside
+from fireweed.text import readable
 
 _CELL_PX = 192
 _GAP_PX = 14

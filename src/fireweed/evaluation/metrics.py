@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fireweed.errors import ModelError
-from fireweed.evaluation.names import readable, shortened
+from fireweed.text import readable, shortened
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

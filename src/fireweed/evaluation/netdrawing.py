@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from fireweed.evaluation.names import readable, shortened
 from fireweed.evaluation.netfolding import Box, Layer, find_stretches, fold_layers
 from fireweed.evaluation.netlayout import ENTRY, Edge, Layout, lay_out
 from fireweed.evaluation.svg import element
+from fireweed.text import readable, shortened
 
 _LEAST_WIDTH, _MOST_TEXT, _BOX_HEIGHT = 112.0, 246.0, 40.0
 _ROW = 60.0

@@ -12,10 +12,10 @@ from markupsafe import Markup, escape
 from fireweed.data.catalog import PARTS, Unreadable
 from fireweed.evaluation.confusion import findings, matrix_of
 from fireweed.evaluation.metrics import percent
-from fireweed.evaluation.names import readable, shortened
 from fireweed.evaluation.netfolding import Layer, shape_text
 from fireweed.evaluation.thumbnails import within_budget
 from fireweed.files import write_text
+from fireweed.text import readable, shortened
 
 # Together with tables and drawings the file stays below 3 MB.
 _PHOTOS_SHOWN, _PHOTO_SIDE_PX, _PHOTOS_BYTES = 60, 160, 1_100_000

@@ -1,4 +1,4 @@
-from fireweed.evaluation.names import readable, shortened, width
+from fireweed.text import readable, shortened, width
 
 
 def test_ordinary_names_stay_as_they_are() -> None:

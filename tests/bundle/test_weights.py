@@ -7,9 +7,9 @@ import pytest
 from keras.src.legacy.saving import legacy_h5_format
 
 from fireweed.bundle import write_bundle
+from fireweed.bundle.weights import load_weights
 from fireweed.errors import BundleError
 from fireweed.models.registry import build_model
-from fireweed.weights import load_weights
 
 L = keras.layers
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fireweed.bundle_check import check_keras_file, private_copy
-from fireweed.bundle_rules import is_whole
-from fireweed.bundle_shapes import Outline
+from fireweed.bundle.check import check_keras_file, private_copy
+from fireweed.bundle.rules import is_whole
+from fireweed.bundle.shapes import Outline
+from fireweed.bundle.strict_json import read_json
 from fireweed.errors import BundleError
 from fireweed.files import sha256_of, written_aside
-from fireweed.strict_json import read_json
 
 MODEL_NAME = "model.keras"
 FACTS_NAME = "fireweed.json"

@@ -7,8 +7,8 @@ import keras
 import pytest
 from keras.src.applications.convnext import LayerScale
 
-from fireweed.bundle_config import checked_net
-from fireweed.bundle_shapes import outline
+from fireweed.bundle.config import checked_net
+from fireweed.bundle.shapes import outline
 
 L = keras.layers
 

@@ -11,12 +11,12 @@ from typing import Any
 import h5py
 import numpy as np
 
-from fireweed.bundle import MODEL_NAME, checked_copy, read_facts_beside, weights_beside
-from fireweed.bundle_check import private_copy
-from fireweed.bundle_shapes import snake_case
+from fireweed.bundle.check import private_copy
+from fireweed.bundle.hdf5 import DAMAGE, open_hdf5, plain_arrays
+from fireweed.bundle.saved import MODEL_NAME, checked_copy, read_facts_beside, weights_beside
+from fireweed.bundle.shapes import snake_case
+from fireweed.bundle.weight_files import StoredLayer, stored_layers
 from fireweed.errors import BundleError
-from fireweed.hdf5_check import DAMAGE, open_hdf5, plain_arrays
-from fireweed.weight_files import StoredLayer, stored_layers
 
 MAX_UNUSED = 4
 """Layers with weights that a file may have beyond the net: the end of the net it comes from. More is another net."""

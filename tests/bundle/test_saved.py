@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import pytest
 
-from fireweed import bundle
 from fireweed.bundle import open_bundle, write_bundle
+from fireweed.bundle import saved as bundle
 from fireweed.errors import BundleError, FireweedError
 from fireweed.models.registry import build_model
 

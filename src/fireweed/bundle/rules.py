@@ -2,7 +2,7 @@
 
 Keras makes objects from names in config.json, so a config from a stranger is a program. Here every object is known by
 its (module, class name, registered name), every setting of it by name and value; what is not listed is refused before
-Keras sees it. `bundle_config` walks a config by these rules.
+Keras sees it. `config` walks a config by these rules.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-MAX_UNITS = 1 << 20  # of one layer; a net's parameters are bounded in bundle_shapes
+MAX_UNITS = 1 << 20  # of one layer; a net's parameters are bounded in `shapes`
 
 Identity = tuple[str | None, str, str | None]
 

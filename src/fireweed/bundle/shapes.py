@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fireweed.bundle_config import Layer, shortened
+from fireweed.bundle.config import Layer, shortened
 from fireweed.errors import BundleError
 
 MAX_PARAMETERS = 500_000_000  # 2 GB of float32

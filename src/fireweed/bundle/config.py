@@ -1,9 +1,9 @@
-"""Walk the config of a bundle's net by the allow-list of `bundle_rules`, and give it back as plain layers."""
+"""Walk the config of a bundle's net by the allow-list of `rules`, and give it back as plain layers."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from fireweed.bundle_rules import ALLOWED, FLOAT_TYPES, FUNCTIONAL, SEQUENTIAL, Rule, are_all, is_shape
+from fireweed.bundle.rules import ALLOWED, FLOAT_TYPES, FUNCTIONAL, SEQUENTIAL, Rule, are_all, is_shape
 from fireweed.errors import BundleError
 
 MAX_LAYERS = 2_000

@@ -8,9 +8,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from fireweed.bundle_config import shortened
+from fireweed.bundle.config import shortened
+from fireweed.bundle.hdf5 import Array
 from fireweed.errors import BundleError
-from fireweed.hdf5_check import Array
 
 MAX_NAMES = 20_000
 MAX_ATTRIBUTE_BYTES = 4 << 20

@@ -6,8 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
+from fireweed.bundle.hdf5 import open_hdf5, plain_arrays
 from fireweed.errors import BundleError
-from fireweed.hdf5_check import open_hdf5, plain_arrays
 
 
 def check(path):

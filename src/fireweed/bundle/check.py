@@ -13,11 +13,11 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from fireweed.bundle_config import checked_net
-from fireweed.bundle_shapes import Outline, Variable, outline
+from fireweed.bundle.config import checked_net
+from fireweed.bundle.hdf5 import Array, open_hdf5, plain_arrays
+from fireweed.bundle.shapes import Outline, Variable, outline
+from fireweed.bundle.strict_json import read_json
 from fireweed.errors import BundleError
-from fireweed.hdf5_check import Array, open_hdf5, plain_arrays
-from fireweed.strict_json import read_json
 
 MAX_FILE_BYTES = (4 << 30) + (64 << 20)
 MAX_MEMBER_BYTES = {"metadata.json": 64 << 10, "config.json": 16 << 20, "model.weights.h5": 4 << 30}

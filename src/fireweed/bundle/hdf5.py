@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from fireweed.bundle_config import shortened
+from fireweed.bundle.config import shortened
 from fireweed.errors import BundleError
 
 MAX_OBJECTS = 50_000
