@@ -191,6 +191,7 @@ def run(arguments: list[str] | None = None) -> int:
     except FireweedError as error:
         return _failed(str(error))
     except (typer.Abort, KeyboardInterrupt):
+        print("fireweed: stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:
         return 141  # whoever read our output has gone, as with `| head`

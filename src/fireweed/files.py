@@ -62,6 +62,13 @@ def explained(error: OSError, path: Path) -> FireweedError:
     return FireweedError(f"{path} could not be written: {error.strerror or error}")
 
 
+def disk_full(error: Exception, path: Path) -> FireweedError | None:
+    """Return what to tell the user when a framework's error means a full disk at `path`, else None."""
+    if os.strerror(errno.ENOSPC) in str(error):
+        return explained(OSError(errno.ENOSPC, ""), path)
+    return None
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file as 64 hexadecimal digits."""
     with open(path, "rb") as file:

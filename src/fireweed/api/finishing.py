@@ -2,13 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from fireweed.api.building import TrainingParts, build_for_keeping
 from fireweed.api.judging import evaluation_of
 from fireweed.api.reporting import kept_weights, report_contents
 from fireweed.api.timing import remember_rates
-from fireweed.bundle import open_bundle, write_bundle
+from fireweed.bundle import Bundle, write_bundle
 from fireweed.data.catalog import PARTS, Catalog
 from fireweed.evaluation.metrics import percent
 from fireweed.recipe import Recipe
@@ -26,18 +24,16 @@ def finish(
     folder: RunFolder, recipe: Recipe, trained: "keras.Model", outcome: "Outcome", parts: TrainingParts,
     catalog: Catalog, reporter: Reporter,
 ) -> None:  # fmt: skip
-    """Write the bundle, judge it as it was saved, and write the report, the last file of a run."""
+    """Judge the net to keep, write it as a bundle, and write the report, the last file of a run."""
     from fireweed.evaluation.report import write_report
 
     remember_rates(recipe, outcome.history)
     plain = build_for_keeping(recipe, trained, len(catalog.classes))
-    # The bundle is judged through the file that was written, so that the figures are those of what users will open.
-    write_bundle(folder.path, plain, bundle_facts(recipe, catalog, outcome, None))
-    bundle = open_bundle(folder.path)
     squares = parts.validation_squares()
-    probabilities = predict_arrays(bundle, np.stack(squares))
-    photos = catalog.part("validation").photos
-    evaluation = evaluation_of(probabilities, parts.validation_labels, [p.name for p in photos], catalog.classes)
+    bundle = Bundle(plain, catalog.classes, recipe.evaluation_side, recipe.data.fit, {"temperature": None})
+    probabilities = predict_arrays(bundle, squares)
+    names = [photo.name for photo in catalog.part("validation").photos]
+    evaluation = evaluation_of(probabilities, parts.validation_labels, names, catalog.classes)
     folder.write_json("evaluation-validation.json", evaluation)
     write_bundle(folder.path, plain, bundle_facts(recipe, catalog, outcome, evaluation))
     contents = report_contents(folder, recipe, plain, outcome, parts.steps, catalog, evaluation, squares,
@@ -46,9 +42,7 @@ def finish(
     _say_result(folder, outcome, evaluation, reporter)
 
 
-def bundle_facts(
-    recipe: Recipe, catalog: Catalog, outcome: "Outcome", evaluation: dict[str, Any] | None
-) -> dict[str, Any]:
+def bundle_facts(recipe: Recipe, catalog: Catalog, outcome: "Outcome", evaluation: dict[str, Any]) -> dict[str, Any]:
     """Return what fireweed.json says of the bundle."""
     figures = ("photos", "accuracy", "interval_95", "loss")
     return {
@@ -60,7 +54,7 @@ def bundle_facts(
         "split": {part: len(catalog.part(part)) for part in PARTS},
         "data": catalog.digest(),
         "epoch": outcome.kept_epoch,
-        "metrics": {name: evaluation[name] for name in figures} if evaluation else None,
+        "metrics": {name: evaluation[name] for name in figures},
         "temperature": None,
     }
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from fireweed.errors import FireweedError
+from fireweed.files import disk_full
 from fireweed.recipe import Recipe
 from fireweed.reporting import Reporter
 from fireweed.training.averaging import Averaging
@@ -94,7 +95,7 @@ def train(model: keras.Model, recipe: Recipe, data: TrainingInput, folder: Path,
                 callbacks=[averaging, recorder, save, tensorboard(folder / "logs")],
             )
         except Exception as error:
-            raise data.failure() or error from error
+            raise data.failure() or disk_full(error, folder) or error from error
         finally:
             recorder.close()
 
