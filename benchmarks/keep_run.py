@@ -28,8 +28,10 @@ def main() -> None:
         evaluation.pop("predictions")
         evaluations[path.stem.removeprefix("evaluation-")] = evaluation
     facts = run.read_json("fireweed.json")
+    asked = run.facts().asked.model_dump(mode="json", exclude_none=True)
+    asked["model"]["weights"] = Path(asked["model"]["weights"]).name  # where a file lay is of no interest
     result = {
-        "asked": run.facts().asked.model_dump(mode="json", exclude_none=True),
+        "asked": asked,
         "photos": facts["split"],
         "epochs": len(history),
         "minutes": round(sum(row["seconds"] for row in history) / 60, 2),
