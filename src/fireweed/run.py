@@ -72,7 +72,8 @@ class RunFolder:
         if foreign:
             raise RunError(f"{self.path} holds other files ({foreign[0]}); give --out a folder of its own")
         if not self.is_started:
-            if any(not item.name.startswith(".") for item in self.path.iterdir()):
+            # photos.csv alone is what a start leaves that did not get as far as recipe.toml
+            if any(not item.name.startswith(".") and item.name != "photos.csv" for item in self.path.iterdir()):
                 raise RunError(f"{self.path} holds parts of a run but no recipe.toml; give --out another folder")
             return
         there = self.facts()

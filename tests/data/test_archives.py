@@ -144,7 +144,7 @@ def test_limits_on_number_and_bytes(tmp_path):
 
 
 BOMB = """
-import resource, sys, time
+import re, resource, sys, time
 from pathlib import Path
 from fireweed.data.archives import unpack
 from fireweed.errors import DataError
@@ -157,6 +157,8 @@ for name in sys.argv[1:]:
         assert time.monotonic() - start < 10
         print("refused")
 peak_kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+if Path("/proc/self/status").exists():  # there the figure above begins with that of the process that started this one
+    peak_kilobytes = int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1])
 assert peak_kilobytes < 300_000, peak_kilobytes
 """
 
