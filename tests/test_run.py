@@ -19,6 +19,7 @@ FACTS = RunFacts(read_recipe("demo"), "/photos", CATALOG.digest(), {"determinist
 def started(tmp_path):
     folder = RunFolder(tmp_path / "run")
     folder.check_usable(FACTS)
+    folder.make()
     folder.start(FACTS, read_recipe("demo", ["training.epochs=3"]), CATALOG, [0, 1])
     return folder
 
@@ -92,3 +93,15 @@ def test_a_damaged_recipe_file_is_told(started, text):
     started.file("recipe.toml").write_text(text)
     with pytest.raises(RunError, match="recipe"):
         started.check_usable(FACTS)
+
+
+def test_one_process_trains_in_a_folder_and_scraps_of_killed_ones_go(started):
+    (started.path / "checkpoints").mkdir()
+    scrap = started.path / "checkpoints" / ".0123abcd.epoch-000003.npz"
+    scrap.write_bytes(b"half")
+    with started.alone():
+        assert not scrap.exists()
+        with pytest.raises(RunError, match="another process is training"), RunFolder(started.path).alone():
+            pass
+    with RunFolder(started.path).alone():
+        pass

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 from fireweed.version import __version__
 
 if TYPE_CHECKING:
-    from fireweed.api import Run, open_trained, train
+    from fireweed.api import Run, build_model, open_trained, train
     from fireweed.data.catalog import Catalog, Photo
     from fireweed.data.sources import open_data
     from fireweed.errors import FireweedError
-    from fireweed.models.registry import build_model
 
 # Loaded when first asked for: what must be set before a framework is imported, and a quick --help, depend on it.
 _HOMES = {
@@ -23,7 +22,7 @@ _HOMES = {
     "FireweedError": "fireweed.errors",
     "Photo": "fireweed.data.catalog",
     "Run": "fireweed.api",
-    "build_model": "fireweed.models.registry",
+    "build_model": "fireweed.api",
     "open_data": "fireweed.data.sources",
     "open_trained": "fireweed.api",
     "train": "fireweed.api",

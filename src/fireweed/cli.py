@@ -1,9 +1,9 @@
 """The command line: parse, call one function of the api, print. Nothing heavy is imported before a command needs it."""
 
 import contextlib
+import io
 import os
 import sys
-from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
@@ -64,8 +64,8 @@ def train(
 @app.command()
 def evaluate(
     run: Annotated[str, typer.Argument(help="A run's folder.")],
-    data: Annotated[Text, typer.Option(help="Other photos to judge it on; by default its own.")] = None,
-    part: Annotated[str, typer.Option(help="validation or test, of the run's own photos.")] = "validation",
+    data: Annotated[Text, typer.Option(help="Other photos to judge it on; with --part, where its own are now.")] = None,
+    part: Annotated[Text, typer.Option(help="validation (the default) or test, of the run's own photos.")] = None,
 ) -> None:
     """Judge a trained model: accuracy with its interval, and each class."""
     from fireweed import api
@@ -119,7 +119,7 @@ def show(
     data: Annotated[str, typer.Argument(help=f"Photos: {DATA_HELP}.")],
     out: Annotated[str, typer.Option(help="The PNG to write.")] = "photos.png",
     augment: Annotated[bool, typer.Option("--augment/--no-augment", help="As training sees them.")] = False,
-    recipe: Annotated[str, typer.Option(help="Whose augmentation, fit and side.")] = "squeezenet",
+    recipe: Annotated[str, typer.Option(help="Whose augmentation and fit.")] = "squeezenet",
     count: Annotated[int, typer.Option(min=1, max=400, help="How many photos.")] = 24,
     side: Annotated[int, typer.Option(min=8, max=1024, help="Of each photo in the grid.")] = 160,
     seed: Annotated[int, typer.Option(help="Which photos, and how they are varied.")] = 0,
@@ -135,12 +135,16 @@ def show(
 def models(name: Annotated[Text, typer.Argument(help="A net's name, or a net as a line.")] = None,
            classes: Annotated[int, typer.Option(min=2, help="Classes to tell apart.")] = 5,
            side: Annotated[Optional[int], typer.Option(min=8, help="In pixels; by default the net's own.")] = None,  # noqa: UP045
+           freeze: Annotated[bool, typer.Option("--freeze", help="With a frozen backbone.")] = False,
            ) -> None:  # fmt: skip
     """List the nets, or show each layer of one."""
     from fireweed import api
     from fireweed.reporting import Reporter
 
-    api.show_models(Reporter()) if name is None else api.show_model(name, classes, side, Reporter())
+    if name is None:
+        api.show_models(classes, side, Reporter())
+    else:
+        api.show_model(name, classes, side, freeze, Reporter())
 
 
 @app.command()
@@ -183,7 +187,6 @@ def run(arguments: list[str] | None = None) -> int:
     Errors that a user can cause are one line on standard error and exit code 2; Ctrl-C is 130.
     """
     from fireweed.errors import FireweedError
-    from fireweed.files import explained
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its notes on chips and drivers would bury our one line
     try:
@@ -196,7 +199,7 @@ def run(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         return 141  # whoever read our output has gone, as with `| head`
     except OSError as error:
-        return _failed(str(explained(error, Path(str(error.filename or ".")))))
+        return _failed(f"{error.filename or 'the system'}: {error.strerror or error}")
     except Exception as error:
         if not hasattr(error, "format_message"):  # click's own complaints have it
             raise
@@ -205,6 +208,9 @@ def run(arguments: list[str] | None = None) -> int:
 
 def main() -> None:
     """Run the command line and leave at once: a framework's threads can hold up a normal exit for seconds."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of any script, whatever the terminal or pipe was set to
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     code = run()
     with contextlib.suppress(OSError):
         sys.stdout.flush()

@@ -3,8 +3,10 @@
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +41,31 @@ def written_aside(path: Path) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
 
 
+def remove_scraps(folder: Path) -> None:
+    """Remove the temporary files that a killed process left in `folder`."""
+    for path in folder.glob(".????????.*"):
+        if re.fullmatch(r"\.[0-9a-f]{8}\..+", path.name):
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def held_alone(path: Path) -> Iterator[bool]:
+    """Hold a lock on the file `path`, made if need be; give False at once when another process holds it.
+
+    The system lets go of it when the process ends, however it ends.
+    """
+    with open(path, "ab") as file:
+        try:
+            _lock(file.fileno())
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+                yield True  # a file system without locks
+            else:
+                yield False
+            return
+        yield True
+
+
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` as UTF-8, whole or not at all."""
     with written_aside(path) as aside:
@@ -69,6 +96,11 @@ def disk_full(error: Exception, path: Path) -> FireweedError | None:
     return None
 
 
+def absolute(path: str | Path) -> Path:
+    """Return a path that holds from any folder; ~ is the home folder."""
+    return Path(path).expanduser().absolute()
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file as 64 hexadecimal digits."""
     with open(path, "rb") as file:
@@ -96,6 +128,17 @@ def cache_folder(*parts: str) -> Path:
         folder = Path(tempfile.gettempdir(), f"fireweed-{os.getuid() if hasattr(os, 'getuid') else 'cache'}", *parts)
         folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def _lock(descriptor: int) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _free_bytes(path: Path) -> int:

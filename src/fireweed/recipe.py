@@ -17,7 +17,6 @@ from fireweed.errors import RecipeError, nearest
 
 MAX_RECIPE_BYTES = 100_000
 
-Fraction = float
 Fit = Literal["crop", "pad", "squash"]
 Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
 
@@ -238,8 +237,10 @@ def checked(tables: Mapping[str, Any]) -> Recipe:
 
 
 def with_epochs(phases: tuple[Phase, ...], epochs: int) -> tuple[Phase, ...]:
-    """Share `epochs` among phases in proportion, by largest remainder, ties to the larger side; none is left at zero
-    unless there are fewer epochs than phases, when the phases of the smallest sides go."""
+    """Share `epochs` among phases in proportion, by largest remainder, ties to the larger side.
+
+    A phase whose share comes to nothing goes; the evaluation side is then that of the last one left.
+    """
     total = sum(phase.epochs for phase in phases)
     shares = [epochs * phase.epochs / total for phase in phases]
     given = [math.floor(share) for share in shares]

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from fireweed.text import readable
@@ -26,8 +26,8 @@ class Bar:
     def __enter__(self) -> "Bar":
         if self._reporter.is_live:
             self._progress = Progress(
-                TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[words]}"),
-                TimeElapsedColumn(), console=self._reporter.console, transient=True,
+                TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
+                TextColumn("{task.fields[words]}"), TimeElapsedColumn(), console=self._reporter.console, transient=True,
             )  # fmt: skip
             self._progress.start()
             self._task = self._progress.add_task(self._title, total=self._total, words="")

@@ -23,11 +23,14 @@ class Resolved:
     notes: tuple[str, ...]
 
 
-def resolve(asked: Recipe, counts: Sequence[int], default_batch: int, has_flatten: bool = False) -> Resolved:
+def resolve(
+    asked: Recipe, counts: Sequence[int], default_batch: int, has_flatten: bool = False, precision: str = "auto"
+) -> Resolved:
     """Decide batch, phases and class weights for a training part with `counts` photos of each class.
 
     default_batch:  the batch that suits so many photos.
-    has_flatten: the net has weights for each place of the picture, so all epochs go to the last phase's side.
+    precision:      what the device computes in.
+    has_flatten:    the net has weights for each place of the picture, so all epochs go to the last phase's side.
     """
     notes: list[str] = []
     photos = int(sum(counts))
@@ -41,7 +44,8 @@ def resolve(asked: Recipe, counts: Sequence[int], default_batch: int, has_flatte
             f"(x{min(weights):.2g} to x{max(weights):.2g}); --set training.class_weights=none turns it off"
         )
     decided = {"batch": batch, "phases": phases, "epochs": None, "side": None,
-               "steps_at_least": 0, "steps_at_most": 0, "class_weights": "balanced" if weights else "none"}  # fmt: skip
+               "steps_at_least": 0, "steps_at_most": 0, "class_weights": "balanced" if weights else "none",
+               "precision": precision}  # fmt: skip
     recipe = asked.model_copy(update={"training": training.model_copy(update=decided)})
     return Resolved(recipe, weights, tuple(notes))
 

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import tomli_w
 
 from fireweed.data.catalog import Catalog
 from fireweed.errors import RunError
-from fireweed.files import explained, write_text
+from fireweed.files import explained, held_alone, remove_scraps, write_text
 from fireweed.recipe import Recipe, checked
 
 FILES = ("recipe.toml", "photos.csv", "history.csv", "report.html", "model.keras", "fireweed.json", "environment.json")
@@ -55,8 +57,12 @@ class RunFolder:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the last file a training writes is there."""
-        return self.file("report.html").is_file() and self.file("fireweed.json").is_file()
+        """Whether the last file a training writes is there, and the model."""
+        return self.is_started and all(self.file(name).is_file() for name in ("report.html", "fireweed.json"))
+
+    @property
+    def has_checkpoint(self) -> bool:
+        return any(self.file("checkpoints").glob("epoch-*.npz"))
 
     def check_usable(self, facts: RunFacts) -> None:
         """Make sure that a run with these facts may begin or go on here. Writes nothing.
@@ -85,15 +91,22 @@ class RunFolder:
         if there.digest != facts.digest:
             raise RunError(f"{self.path} holds a run on other photos ({there.data}); give --out another folder")
 
-    def start(self, facts: RunFacts, resolved: Recipe, catalog: Catalog, groups: Any) -> None:
-        """Make the folder and freeze what was asked, what became of it, and which photo is in which part.
+    def make(self) -> None:
+        """Make the folder.
 
-        recipe.toml comes last: a folder without it holds no run.
+        Raises:
+            FireweedError: it cannot be made.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise explained(error, self.path) from error
+
+    def start(self, facts: RunFacts, resolved: Recipe, catalog: Catalog, groups: Any) -> None:
+        """Freeze what was asked, what became of it, and which photo is in which part.
+
+        recipe.toml comes last: a folder without it holds no run.
+        """
         write_text(self.file("photos.csv"), photos_text(catalog, groups))
         tables = {
             "run": {"data": facts.data, "digest": facts.digest, "hash": facts.hash, "options": facts.options,
@@ -102,6 +115,20 @@ class RunFolder:
             "resolved": resolved.model_dump(mode="json", exclude_none=True),
         }  # fmt: skip
         write_text(self.file("recipe.toml"), tomli_w.dumps(tables))
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes from training here, and remove what killed ones left half written.
+
+        Raises:
+            RunError: another process is training here.
+        """
+        with held_alone(self.file(".lock")) as is_ours:
+            if not is_ours:
+                raise RunError(f"another process is training in {self.path}; wait for it, or give --out another folder")
+            for folder in (self.path, self.file("checkpoints")):
+                remove_scraps(folder)
+            yield
 
     def facts(self) -> RunFacts:
         """Return what the run here was started for."""

@@ -107,8 +107,7 @@ def test_a_disk_that_fills_up_loses_nothing(make_photos, tmp_path, monkeypatch, 
     monkeypatch.setattr("fireweed.files.os.fsync", full)
     with pytest.raises(FireweedError, match=r"disk full.*free"):
         train(data, tmp_path / "run")
-    left = [path.name for path in (tmp_path / "run").rglob(".*")]
-    assert left == []
+    assert [path.name for path in (tmp_path / "run").rglob(".*")] == [".lock"]
     monkeypatch.undo()
     folder, _ = train(data, tmp_path / "run")
     assert folder.is_finished and len(folder.history()) == 2
@@ -168,3 +167,29 @@ def test_the_report_needs_nothing_but_itself(make_photos, tmp_path):
     report = folder.file("report.html").read_text(encoding="utf-8")
     assert "<script" not in report and 'src="http' not in report and "@import" not in report
     assert "url(http" not in report and 'href="http' not in report
+
+
+def test_photos_that_leave_nothing_to_train_or_validate_on_are_refused(make_photos, tmp_path):
+    with pytest.raises(DataError, match="no photo to validate on"):
+        train(make_photos({"a": 1, "b": 1}), tmp_path / "run")
+    for part in ("validation", "test"):
+        shutil.move(make_photos({"a": 4, "b": 4}, name=f"made-{part}", side=40 + len(part)), tmp_path / "parts" / part)
+    with pytest.raises(DataError, match="no training photos"):
+        train(tmp_path / "parts", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_moved_and_renamed_photos_are_found_by_their_keys(make_photos, tmp_path):
+    data = make_photos({"a": 12, "b": 12})
+    folder, _ = train(data, tmp_path / "run", epochs=1)
+    before, _ = evaluate_run(folder.path, None, None, Reporter(is_silent=True))
+    for photo in (data / "a").iterdir():
+        photo.rename(photo.with_name("renamed-" + photo.name))
+    data.rename(tmp_path / "moved")
+    with pytest.raises(DataError, match="no such"):
+        evaluate_run(folder.path, None, None, Reporter(is_silent=True))
+    after, path = evaluate_run(folder.path, str(tmp_path / "moved"), "validation", Reporter(is_silent=True))
+    assert after["accuracy"] == before["accuracy"] and after["photos"] == before["photos"]
+    assert path.name == "evaluation-validation.json"
+    with pytest.raises(DataError, match="unknown part"):
+        evaluate_run(folder.path, None, "train", Reporter(is_silent=True))

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from fireweed.data import drawn
+from fireweed.data.blooms import KINDS
 from fireweed.data.drawn import SIDE_PX, draw_photo, draw_photos, drawn_folder
-from fireweed.data.flowers import KINDS
 from fireweed.data.survey import BLANK_BELOW, perceptual_hash
 from fireweed.errors import FireweedError
 

@@ -79,18 +79,18 @@ def test_evaluation_is_in_order_unchanged_and_counts_each_photo_once(photos):
     assert np.mean(losses * weights) == pytest.approx(losses[weights > 0].mean())
 
 
-def test_mixing_and_smoothing_and_class_weights_shape_the_targets(photos):
+def test_mixing_smoothing_and_class_weights_shape_targets_and_weights(photos):
     plan = Plan(1, [p.key for p in photos], labels_of(photos), 16, AugmentSettings(mixup=1.0), weights_per_class=[1, 3])
     batches = Batches(SquareCache(photos, 16, "crop"), labels_of(photos), 2, 16, label_smoothing=0.1)
     rows = plan.rows(0)
-    images, targets, _ = batches.make_batch(rows, 16)
+    images, targets, weights = batches.make_batch(rows, 16)
     one_hot = np.array([[0.95, 0.05], [0.05, 0.95]])
     for place in range(16):
         own, other = labels_of(photos)[rows.index[0, place]], labels_of(photos)[rows.partner[0, place]]
         share = rows.mix[0, place]
         weight = share * [1, 3][own] + (1 - share) * [1, 3][other]
-        expected = weight * (share * one_hot[own] + (1 - share) * one_hot[other])
-        assert np.allclose(targets[place], expected, atol=1e-5)
+        assert np.allclose(targets[place], share * one_hot[own] + (1 - share) * one_hot[other], atol=1e-5)
+        assert weights[place] == pytest.approx(weight, rel=1e-5)
     assert not np.array_equal(images[0], batches.cache.gather(rows.index[0])[0])
 
 

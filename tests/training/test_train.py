@@ -128,7 +128,8 @@ def test_a_loss_that_is_no_number_ends_the_run_with_the_last_good_checkpoint(tmp
     monkeypatch.setattr(module, "learning_rates", lambda *arguments: rates)
     with pytest.raises(RunError, match="epoch 2: the learning rate is probably too high"):
         run(tmp_path, recipe(optimizer="sgd", average=0.0))
-    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["epoch-000001.npz"]
+    left = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert left == ["best-000001.npz", "epoch-000001.npz"]
 
 
 def test_kept_weights_are_the_average_that_was_validated(tmp_path):
@@ -136,3 +137,24 @@ def test_kept_weights_are_the_average_that_was_validated(tmp_path):
     model.compile(loss="categorical_crossentropy")
     loss = model.evaluate(VALIDATION[0], VALIDATION[1], verbose=0)
     assert loss == pytest.approx(outcome.history[-1]["val_loss"], rel=1e-5)
+
+
+def test_class_weights_act_on_the_loss_and_not_on_the_accuracy():
+    """A photo that weighs 3 pulls three times as hard; the accuracy counts it once, and fillers of weight 0 never."""
+    from fireweed.training.train import compile_model
+
+    gradients, accuracies = [], []
+    for weights in ([1.0, 1.0, 0.0], [3.0, 1.0, 0.0]):
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, activation="softmax")])
+        before = np.array(model.weights[1])
+        compile_model(model, keras.optimizers.SGD(1.0))
+        inputs, targets = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]), np.eye(2)[[0, 1, 1]]
+        probabilities = np.array(model(inputs))
+        result = model.train_on_batch(inputs, targets, np.array(weights), return_dict=True)
+        gradients.append(before - np.array(model.weights[1]))
+        right = (probabilities.argmax(1) == targets.argmax(1))[:2]
+        accuracies.append((result["accuracy"], right.mean()))
+        expected = (np.array(weights)[:, None] * (probabilities - targets)).sum(0) / 3
+        assert np.allclose(gradients[-1], expected, atol=1e-5)
+    assert all(got == pytest.approx(expected) for got, expected in accuracies)

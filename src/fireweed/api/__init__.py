@@ -1,7 +1,7 @@
 """One function a command; the only place that joins data, models, training, evaluation and serving."""
 
 from fireweed.api.looking import show_devices, show_model, show_models, show_photos, show_recipe, show_recipes
-from fireweed.api.python import Run, open_trained, train
+from fireweed.api.python import Run, build_model, open_trained, train
 from fireweed.api.sharding import make_shards
 from fireweed.api.training import TrainRequest, restart_prepared, train_run
 from fireweed.api.using import evaluate_run, predict, predictions_text
@@ -9,6 +9,7 @@ from fireweed.api.using import evaluate_run, predict, predictions_text
 __all__ = [
     "Run",
     "TrainRequest",
+    "build_model",
     "evaluate_run",
     "make_shards",
     "open_trained",

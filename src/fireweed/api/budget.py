@@ -15,39 +15,46 @@ from fireweed.resolving import Resolved
 
 TIMED_STEPS = 3
 OVERHEAD_SECONDS = 20.0  # bundle, evaluation and report at the end
+EPOCH_SECONDS = 0.3  # checkpoint, history and logs of each epoch
 MOST_TIMES_THE_EPOCHS = 3.0  # beyond which larger sides help more than further epochs
 SIDE_STEP_PX = 32
+LARGEST_GROWN_PX = 320
 
 
-def fit_to_minutes(resolved: Resolved, catalog: Catalog, minutes: float, reporter: Reporter) -> Resolved:
-    """Return the recipe with phases that end within `minutes`, counted from now.
+def fit_to_minutes(
+    resolved: Resolved, catalog: Catalog, minutes: float, started: float, keeps_sides: bool, reporter: Reporter
+) -> Resolved:
+    """Return the recipe with phases that end `minutes` after `started`, a time of time.monotonic().
 
     The recipe's phases are kept in proportion. When the time allows fewer epochs than a third of the recipe's, sides
-    shrink; when it allows more than three times as many, they grow.
+    shrink; when it allows more than three times as many, they grow; with `keeps_sides` they stay.
 
     Raises:
         RecipeError: not even one epoch at the smallest side fits.
     """
-    started = time.monotonic()
     recipe = resolved.recipe
     photos, validated = len(catalog.part("train")), len(catalog.part("validation"))
     entry = find_entry(recipe.model.name)
+    smallest, largest = max(entry.min_side_px, 48), min(entry.max_side_px, 512)
+    keeps_sides = keeps_sides or entry.has_flatten
     scale = 1.0
     least_epochs = max(1, recipe.total_epochs // 3)
     rates: dict[int, tuple[float, float]] = {}
     while True:
-        phases = _scaled(recipe.training.phases, scale, max(entry.min_side_px, 48), min(entry.max_side_px, 512))
+        phases = _scaled(recipe.training.phases, scale, smallest, largest)
         for side in {phase.side for phase in phases} - rates.keys():
             rates[side] = measure_rate(recipe, len(catalog.classes), side)
         left = minutes * 60 - OVERHEAD_SECONDS - (time.monotonic() - started) - sum(rates[p.side][1] for p in phases)
         # validating costs about a third of training, at the last side
         validating = validated / rates[phases[-1].side][0] / 3
-        seconds = sum(p.epochs * (photos / rates[p.side][0] + validating) for p in phases)
+        seconds = sum(p.epochs * (photos / rates[p.side][0] + validating + EPOCH_SECONDS) for p in phases)
         epochs = int(recipe.total_epochs * left / seconds)
-        smaller = _scaled(recipe.training.phases, scale * 0.75, max(entry.min_side_px, 48), 512)
-        if epochs < least_epochs and smaller != phases and not entry.has_flatten:
+        smaller = _scaled(recipe.training.phases, scale * 0.75, smallest, largest)
+        if keeps_sides:
+            break
+        if epochs < least_epochs and smaller != phases and scale <= 1:
             scale *= 0.75
-        elif epochs > MOST_TIMES_THE_EPOCHS * recipe.total_epochs and scale >= 1 and phases[-1].side < 320:
+        elif epochs > MOST_TIMES_THE_EPOCHS * recipe.total_epochs and scale >= 1 and phases[-1].side < LARGEST_GROWN_PX:
             scale *= 1.25
         else:
             break
@@ -86,5 +93,7 @@ def measure_rate(recipe: Recipe, classes: int, side: int) -> tuple[float, float]
 
 
 def _scaled(phases: Sequence[Phase], scale: float, least: int, most: int) -> tuple[Phase, ...]:
+    if scale == 1:
+        return tuple(phases)
     sides = [max(least, min(most, round(p.side * scale / SIDE_STEP_PX) * SIDE_STEP_PX)) for p in phases]
     return tuple(Phase(side=side, epochs=p.epochs) for side, p in zip(sides, phases, strict=True))

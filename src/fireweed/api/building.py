@@ -33,10 +33,15 @@ def seed_everything(seed: int, deterministic: bool, precision: str) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def build_for_training(recipe: Recipe, classes: int) -> tuple["keras.Model", str]:
-    """Return the recipe's net for the sides of all its phases, and a sentence on the weights it starts from."""
+def build_for_training(recipe: Recipe, classes: int, has_checkpoint: bool = False) -> tuple["keras.Model", str]:
+    """Return the recipe's net for the sides of all its phases, and a sentence on the weights it starts from.
+
+    has_checkpoint: a checkpoint will replace all weights, so that none need be loaded.
+    """
     side = recipe.evaluation_side if find_entry(recipe.model.name).has_flatten else None
     settings = recipe.model
+    if has_checkpoint:
+        return build_model(settings.name, classes, side, freeze=settings.freeze, dropout=settings.dropout), ""
     if settings.weights in ("none", "imagenet"):
         model = build_model(settings.name, classes, side, weights=settings.weights, freeze=settings.freeze,
                             dropout=settings.dropout)  # fmt: skip
@@ -78,7 +83,9 @@ class TrainingParts:
         settings = recipe.training
         self.validation_labels = validation.labels()
         largest = max(phase.side for phase in settings.phases)
-        self.training_cache = SquareCache(training.photos, round(largest * recipe.data.margin), recipe.data.fit)
+        is_cropped = recipe.augment.crop != (1.0, 1.0)  # else the margin would only blur the photos
+        side = round(largest * recipe.data.margin) if is_cropped else largest
+        self.training_cache = SquareCache(training.photos, side, recipe.data.fit)
         self.validation_cache = SquareCache(validation.photos, recipe.evaluation_side, recipe.data.fit)
         self._plan = Plan(
             settings.seed, [photo.key for photo in training.photos], training.labels(), settings.batch,

@@ -1,9 +1,14 @@
 """Which recipe a request means, and why."""
 
-import socket
+import json
+import re
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fireweed.errors import BundleError, ModelError, RecipeError
+from fireweed.files import absolute
 from fireweed.models.registry import find_entry, imagenet_at_hand
 from fireweed.recipe import AugmentSettings, Recipe, read_recipe, recipe_names
 from fireweed.run import RunFolder
@@ -14,13 +19,15 @@ if TYPE_CHECKING:
 PRETRAINED, SCRATCH = "xception", "squeezenet"  # the recipes that serve when none is named
 WEIGHTS_HOST = "storage.googleapis.com"  # where keras.applications fetches its weights
 TIMEOUT_SECONDS = 3.0
+MAX_FACTS_BYTES = 8 << 20
 
 
 def choose_recipe(request: "TrainRequest") -> tuple[Recipe, str]:
     """Return the recipe that was asked for, all changes applied, and a sentence on why this one.
 
     Raises:
-        RecipeError: an unknown recipe or setting. ModelError: an unknown net.
+        RecipeError: an unknown recipe or setting, or options that exclude each other.
+        ModelError: an unknown net, or a side that it cannot have. BundleError: there is no such weight file.
     """
     changes = _changes(request)
     if request.recipe is not None:
@@ -31,11 +38,12 @@ def choose_recipe(request: "TrainRequest") -> tuple[Recipe, str]:
         name, why = _recipe_for_model(request.model)
         changes["model.name"] = find_entry(request.model).name
         if changes["model.name"] != name:
-            changes["name"] = changes["model.name"] if changes["model.name"].isidentifier() else "custom"
+            is_word = re.fullmatch(r"[\w.-]+", changes["model.name"])
+            changes["name"] = changes["model.name"] if is_word else "custom"
     else:
         name, why = _default_recipe(request)
     recipe = read_recipe(name, request.settings, changes)
-    find_entry(recipe.model.name)  # an unknown net is told before any photo is read
+    _check(request, recipe)
     return recipe, why
 
 
@@ -55,6 +63,33 @@ def _changes(request: "TrainRequest") -> dict[str, Any]:
     return changes
 
 
+def _check(request: "TrainRequest", recipe: Recipe) -> None:
+    """Find before any photo is read what would stop the training after all were."""
+    entry = find_entry(recipe.model.name)
+    sides = [recipe.training.side] if recipe.training.side else [phase.side for phase in recipe.training.phases]
+    for side in sides:
+        if not entry.min_side_px <= side <= entry.max_side_px:
+            raise ModelError(
+                f"side {side} px is not one that '{entry.name}' can have; "
+                f"choose from {entry.min_side_px} to {entry.max_side_px} px"
+            )
+    weights = recipe.model.weights
+    if _is_file(weights) and not Path(weights).exists():
+        raise BundleError(
+            f"there is no weight file {weights}; give a .weights.h5, .h5 or .keras file, or a run's folder"
+        )
+    if weights == "imagenet" and not entry.pretrained:
+        raise ModelError(
+            f"there are no ImageNet weights for '{entry.name}'; `fireweed models` says which nets have them"
+        )
+    minutes = request.minutes
+    if minutes is not None:
+        if not 0 < minutes < float("inf"):
+            raise RecipeError(f"--minutes wants a time above 0, received {minutes}")
+        if recipe.training.epochs is not None:
+            raise RecipeError("--minutes picks the epochs, and --epochs says them; give one of the two")
+
+
 def _recipe_for_model(model: str) -> tuple[str, str]:
     entry = find_entry(model)
     if entry.name in recipe_names():
@@ -65,13 +100,21 @@ def _recipe_for_model(model: str) -> tuple[str, str]:
 
 
 def _default_recipe(request: "TrainRequest") -> tuple[str, str]:
-    if request.out and RunFolder(Path(request.out)).is_started:
-        name = RunFolder(Path(request.out)).facts().asked.name
+    if request.out and RunFolder(absolute(request.out)).is_started:
+        name = RunFolder(absolute(request.out)).facts().asked.name
         if name in recipe_names():
             return name, f"recipe {name}, as this run began"
-    if _is_file(request.weights) or imagenet_at_hand(PRETRAINED):
+    if request.weights == "none":
+        return SCRATCH, f"recipe {SCRATCH}, from scratch as asked"
+    if request.weights == "imagenet":
+        return PRETRAINED, f"recipe {PRETRAINED}, from ImageNet weights as asked"
+    if request.weights is not None:
+        net = _net_of(absolute(request.weights))
+        name = net if net in recipe_names() else PRETRAINED
+        return name, f"recipe {name}, from the weights in {request.weights}"
+    if imagenet_at_hand(PRETRAINED):
         return PRETRAINED, f"recipe {PRETRAINED}: pretrained weights are at hand, and fine-tuning needs fewest photos"
-    if request.weights != "none" and _reaches(WEIGHTS_HOST):
+    if _reaches(WEIGHTS_HOST):
         return (
             PRETRAINED,
             f"recipe {PRETRAINED}: pretrained weights can be fetched, and fine-tuning needs fewest photos",
@@ -84,16 +127,28 @@ def _default_recipe(request: "TrainRequest") -> tuple[str, str]:
 
 def _weights(weights: str | None) -> str | None:
     """Return the weights as the recipe holds them: a file by a path that holds from anywhere."""
-    return str(Path(weights).absolute()) if weights and _is_file(weights) else weights
+    return str(absolute(weights)) if weights is not None and _is_file(weights) else weights
 
 
 def _is_file(weights: str | None) -> bool:
     return weights not in (None, "none", "imagenet")
 
 
-def _reaches(host: str) -> bool:
+def _net_of(weights: Path) -> str | None:
+    """Return the net that a bundle's fireweed.json names; None for other weight files. Only ever held against names."""
+    facts = (weights if weights.is_dir() else weights.parent) / "fireweed.json"
     try:
-        with socket.create_connection((host, 443), timeout=TIMEOUT_SECONDS):
+        return str(json.loads(facts.read_bytes()[:MAX_FACTS_BYTES]).get("model"))
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return None
+
+
+def _reaches(host: str) -> bool:
+    """Return whether the host answers at all, through a proxy where one is set."""
+    try:
+        with urllib.request.urlopen(f"https://{host}/", timeout=TIMEOUT_SECONDS):
             return True
-    except OSError:
+    except urllib.error.HTTPError:
+        return True
+    except (OSError, ValueError):
         return False

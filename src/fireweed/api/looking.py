@@ -11,13 +11,13 @@ from fireweed.data.decode import decode_square
 from fireweed.data.records import read_bytes
 from fireweed.data.sources import open_data
 from fireweed.devices import choose_device, describe
-from fireweed.errors import PhotoError
+from fireweed.errors import DataError
 from fireweed.files import sha256_of_bytes
 from fireweed.models.registry import ENTRIES, build_model, find_entry
 from fireweed.recipe import read_recipe, recipe_names, recipe_text
 from fireweed.reporting import Reporter
 from fireweed.resolving import planned_changes
-from fireweed.training.schedules import curve_text, learning_rate_table
+from fireweed.training.schedules import curve_text, learning_rates
 
 CURVE_STEPS_PER_EPOCH = 20  # the drawn curve needs some; the real number depends on the photos
 
@@ -39,19 +39,20 @@ def show_photos(
         try:
             encoded = read_bytes(photo)
             images.append(decode_square(encoded, side, settings.data.fit))
-        except (PhotoError, OSError):
+        except (DataError, OSError):
             failed += 1
             continue
         photos.append(photo)
         keys.append(photo.key or sha256_of_bytes(encoded))
     if not images:
-        raise PhotoError(f"none of the {failed} photos chosen from {data} can be read; try another --seed")
+        raise DataError(f"none of the {failed} photos chosen from {data} can be read; try another --seed")
     if augment:
         plan = Plan(seed, keys, [p.label for p in photos], len(images), planned_changes(settings.augment))
         rows = plan.rows(seed)
+        whole = list(images)
         for place, index in enumerate(rows.index[0]):
-            partner = images[rows.partner[0, place]]
-            images[index] = apply_row(images[index], rows, (0, place), side, partner)
+            partner = whole[rows.partner[0, place]]
+            images[index] = apply_row(whole[index], rows, (0, place), side, partner)
     columns = max(1, round(len(images) ** 0.5 * 1.25))
     note = photo_grid_png(images, [catalog.classes[p.label] for p in photos], columns, Path(out))
     reporter.say(f"{len(images)} photos in {out}" + (f"; {failed} cannot be read" if failed else ""))
@@ -59,8 +60,8 @@ def show_photos(
         reporter.warn(note)
 
 
-def show_models(reporter: Reporter, classes: int = 5) -> None:
-    """Print all nets with parameters, multiply-adds, default side and a line of description."""
+def show_models(classes: int, side: int | None, reporter: Reporter) -> None:
+    """Print all nets with parameters, multiply-adds, side and a line of description."""
     start_framework(reporter)
     from fireweed.models.cost import total_cost
 
@@ -68,27 +69,29 @@ def show_models(reporter: Reporter, classes: int = 5) -> None:
     with reporter.bar("building nets", len(ENTRIES)) as bar:
         for done, entry in enumerate(ENTRIES.values()):
             bar.update(done, entry.name)
-            cost = total_cost(build_model(entry.name, classes, entry.default_side_px))
+            side_px = min(max(side or entry.default_side_px, entry.min_side_px), entry.max_side_px)
+            cost = total_cost(build_model(entry.name, classes, side_px))
             table.add_row(
-                entry.name, f"{cost.parameters:,}", f"{cost.multiply_adds / 1e9:.2f} G", f"{entry.default_side_px} px",
+                entry.name, f"{cost.parameters:,}", f"{cost.multiply_adds / 1e9:.2f} G", f"{side_px} px",
                 "ImageNet" if entry.pretrained else "random", entry.description,
             )  # fmt: skip
     reporter.console.print(table)
     reporter.say(f"for {classes} classes; or a net as a line of text: 'conv 32 | fire 24 48 | pool | fire 48 96 | gap'")
 
 
-def show_model(name: str, classes: int, side: int | None, reporter: Reporter) -> None:
+def show_model(name: str, classes: int, side: int | None, freeze: bool, reporter: Reporter) -> None:
     """Print each layer with shape, weights, multiply-adds and receptive field."""
     entry = find_entry(name)
     start_framework(reporter)
     from fireweed.models.cost import layer_costs, total_cost
 
-    model = build_model(name, classes, side or entry.default_side_px)
-    table = _table("layer", "kind", "output", "weights", "multiply-adds", "sees")
+    model = build_model(name, classes, side or entry.default_side_px, freeze=freeze)
+    table = _table("layer", "kind", "output", "weights", "of shape", "multiply-adds", "sees")
     for layer in layer_costs(model):
         shape = " x ".join(str(size) for size in layer.output_shape if size is not None)
+        shapes = " + ".join("x".join(str(size) for size in weight) for weight in layer.weight_shapes)
         sees = f"{layer.receptive_field_px} px" if layer.receptive_field_px else ""
-        table.add_row(layer.name, layer.kind, shape, f"{layer.parameters:,}", f"{layer.multiply_adds:,}", sees)
+        table.add_row(layer.name, layer.kind, shape, f"{layer.parameters:,}", shapes, f"{layer.multiply_adds:,}", sees)
     reporter.console.print(table)
     cost = total_cost(model)
     reporter.say(
@@ -112,11 +115,7 @@ def show_recipe(name: str, reporter: Reporter) -> None:
     """Print a recipe and its learning-rate curve."""
     recipe = read_recipe(name)
     reporter.say(recipe_text(name))
-    plan = recipe.training.schedule
-    rates = learning_rate_table(
-        plan.kind, recipe.total_epochs, CURVE_STEPS_PER_EPOCH, peak=plan.peak, start=plan.start, floor=plan.floor,
-        ramp_epochs=plan.ramp_epochs, sustain_epochs=plan.sustain_epochs, decay=plan.decay, warmup=plan.warmup,
-    )  # fmt: skip
+    rates = learning_rates(recipe, CURVE_STEPS_PER_EPOCH)
     reporter.say(f"learning rate over {recipe.total_epochs} epochs:")
     reporter.say(curve_text(rates, unit="epoch", count=recipe.total_epochs))
 

@@ -1,7 +1,7 @@
 """From what the user names as data to photos in parts, with all that can be said before training."""
 
 import dataclasses
-from pathlib import Path
+import os
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from fireweed.data.sources import NAMED_SETS, open_data
 from fireweed.data.split import split
 from fireweed.data.survey import survey
 from fireweed.data.twins import group_twins
+from fireweed.errors import DataError
+from fireweed.files import absolute
 from fireweed.recipe import DataSettings
 from fireweed.reporting import Reporter
 
@@ -27,13 +29,33 @@ class PreparedData:
 def prepare_data(data: str, settings: DataSettings, reporter: Reporter) -> PreparedData:
     """Open the data, read every photo once, find twins, split, and say what was found."""
     with reporter.counting("opening") as progress:
-        opened = open_data(data, progress=progress)
+        opened = open_data(data if data in NAMED_SETS else os.path.expanduser(data), progress=progress)  # noqa: PTH111
     with reporter.counting("reading photos") as progress:
         found = survey(opened, progress=progress)
     groups = group_twins(found)
     catalog = split(found.catalog, groups, settings.validation, settings.test)
     describe(catalog, groups, reporter)
     return PreparedData(catalog, groups)
+
+
+def check_trainable(catalog: Catalog, reporter: Reporter) -> None:
+    """Refuse photos that no training can be made of; warn of classes that cannot be learned.
+
+    Raises:
+        DataError: the training or the validation part is empty.
+    """
+    if not len(catalog.part("train")):
+        raise DataError(f"{catalog.title} has no training photos; give a train folder, or photos without parts")
+    if not len(catalog.part("validation")):
+        raise DataError(
+            f"{catalog.title} leaves no photo to validate on: every class has one photo, or only equal ones; add photos"
+        )
+    counts = catalog.part("train").counts()
+    without = [name for name, count in zip(catalog.classes, counts, strict=True) if not count]
+    if without:
+        reporter.warn(
+            f"no training photos of {', '.join(without[:5])}: the net cannot learn {len(without)} of the classes"
+        )
 
 
 def describe(catalog: Catalog, groups: np.ndarray, reporter: Reporter) -> None:
@@ -57,4 +79,4 @@ def data_address(data: str) -> str:
     """Return the data's name in a form that holds from any folder."""
     if data in NAMED_SETS or "://" in data:
         return data
-    return str(Path(data).absolute())
+    return str(absolute(data))

@@ -1,13 +1,21 @@
 """The same from Python: a training and its result in a few lines."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from fireweed.api.starting import start_framework
 from fireweed.api.training import TrainRequest, train_run
-from fireweed.api.using import evaluate_run, predict
+from fireweed.api.using import evaluate_run, open_model
+from fireweed.files import absolute
+from fireweed.models import registry
+from fireweed.models.registry import find_entry
 from fireweed.reporting import Reporter
 from fireweed.run import RunFolder, open_run
+
+if TYPE_CHECKING:
+    from fireweed.bundle import Bundle
 
 
 class Run:
@@ -15,6 +23,7 @@ class Run:
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
+        self._bundle: Bundle | None = None  # opened and checked once
 
     @property
     def path(self) -> Path:
@@ -36,18 +45,27 @@ class Run:
 
         photos: a photo, a folder of photos, or several of these.
         """
-        several = [photos] if isinstance(photos, str | Path) else list(photos)
-        return list(predict(self.path, [str(photo) for photo in several]))
+        from fireweed.serving.predict import expand_paths, predict_files
 
-    def evaluate(self, data: str | Path | None = None, part: str = "validation") -> dict[str, Any]:
-        """Return accuracy, interval_95, confusion, per_class ... of a part of the run's photos, or of other data."""
+        several = [photos] if isinstance(photos, str | Path) else list(photos)
+        paths = expand_paths([str(absolute(photo)) for photo in several])
+        return list(predict_files(self._opened(), paths))
+
+    def evaluate(self, data: str | Path | None = None, part: str | None = None) -> dict[str, Any]:
+        """Return accuracy, interval_95, confusion, per_class ... of a part of the run's photos, or of other data.
+
+        part: "validation" (None) or "test"; with `data`, the run's own photos are looked for there.
+        """
         return evaluate_run(self.path, None if data is None else str(data), part, Reporter(is_silent=True))[0]
 
     def model(self) -> Any:
         """Return the plain Keras model: RGB 0..255 of its fixed side in, probabilities out."""
-        from fireweed.bundle import open_bundle
+        return self._opened().model
 
-        return open_bundle(self.path).model
+    def _opened(self) -> "Bundle":
+        if self._bundle is None:
+            self._bundle = open_model(self.path, Reporter(is_silent=True))
+        return self._bundle
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
@@ -67,6 +85,23 @@ def train(data: str | Path, *, quiet: bool = False, settings: Sequence[str] = ()
     """
     request = TrainRequest(data=str(data), settings=tuple(settings), **options)
     return Run(train_run(request, Reporter(is_silent=quiet)))
+
+
+def build_model(
+    name_or_line: str, classes: int = 5, side: int | None = None, *, weights: str = "none", freeze: bool = False,
+    dropout: float = 0.0,
+) -> Any:  # fmt: skip
+    """Build a Keras model, random weights by default; see `fireweed.models.registry.build_model` for the arguments.
+
+    The device is chosen and the process prepared first, unless Keras was imported already.
+
+    Raises:
+        ModelError: no such net, an error in the line, or a setting that this net cannot have.
+    """
+    find_entry(name_or_line)
+    if "keras" not in sys.modules:
+        start_framework(Reporter(is_silent=True))
+    return registry.build_model(name_or_line, classes, side, weights=weights, freeze=freeze, dropout=dropout)
 
 
 def open_trained(path: str | Path) -> Run:

@@ -1,5 +1,6 @@
 """What the report of a run shows, gathered from the run."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,11 +41,17 @@ def report_contents(
         total_cost=total_cost(model),
         split_counts=_split_counts(catalog),
         best_epoch=kept_weights(outcome),
-        recipe_toml=folder.file("recipe.toml").read_text(encoding="utf-8"),
+        recipe_toml=recipe_to_share(folder),
         environment=folder.read_json("environment.json"),
         notes=[*catalog.notes, *outcome.notes],
         unreadable=catalog.unreadable,
     )
+
+
+def recipe_to_share(folder: RunFolder) -> str:
+    """Return recipe.toml without the path of the photos, which is nobody's business who is shown a report."""
+    text = folder.file("recipe.toml").read_text(encoding="utf-8")
+    return re.sub(r"^data = .*\n", "", text, count=1, flags=re.MULTILINE)
 
 
 def kept_weights(outcome: "Outcome") -> str:

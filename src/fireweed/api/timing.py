@@ -19,13 +19,20 @@ SHARE_OF_MATRIX_RATE = 0.35  # what a training step reaches of a matrix product'
 REMEMBERED = 200
 
 
-def expected_seconds(recipe: Recipe, model: "keras.Model", photos: int) -> tuple[float, str]:
-    """Return the seconds that the epochs of a resolved recipe will take on `photos` photos, and what that rests on."""
+def expected_seconds(
+    recipe: Recipe, model: "keras.Model", photos: int, may_guess: bool = True
+) -> tuple[float, str] | None:
+    """Return the seconds that the epochs of a resolved recipe will take on `photos` photos, and what that rests on.
+
+    may_guess: whether the CPU's matrix rate says something; it does not for an accelerator. None where nothing does.
+    """
     known = _known_rates()
     seconds, measured = 0.0, True
     for phase in recipe.training.phases:
         rate = known.get(_name(recipe, phase.side))
         if rate is None:
+            if not may_guess:
+                return None
             measured = False
             rate = _guessed_rate(recipe, model, phase.side)
         seconds += phase.epochs * photos / rate

@@ -2,17 +2,18 @@
 
 import hashlib
 import tempfile
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from fireweed.api.choosing import choose_recipe
 from fireweed.api.environment import environment_facts
-from fireweed.api.preparing import PreparedData, data_address, prepare_data
+from fireweed.api.preparing import PreparedData, check_trainable, data_address, prepare_data
 from fireweed.data.catalog import Catalog
 from fireweed.data.plan import default_batch
 from fireweed.devices import DeviceChoice, choose_device, confirm, prepare_process
-from fireweed.files import explained
+from fireweed.files import absolute, explained
 from fireweed.models.registry import find_entry
 from fireweed.recipe import Recipe
 from fireweed.reporting import Reporter, duration
@@ -48,8 +49,8 @@ class TrainRequest:
 
 def train_run(request: TrainRequest, reporter: Reporter) -> RunFolder:
     """Carry out a training, or go on with it, and return its finished folder."""
+    started = time.monotonic()
     asked, why = choose_recipe(request)
-    entry = find_entry(asked.model.name)
     choice = chosen_device(request, asked.training.precision)
     reporter.say(f"{choice.name}: {choice.backend}, {choice.precision}")
     for warning in choice.warnings:
@@ -58,67 +59,90 @@ def train_run(request: TrainRequest, reporter: Reporter) -> RunFolder:
         reporter.warn(note)
     reporter.say(why)
     prepared = prepare_data(request.data, asked.data, reporter)
+    check_trainable(prepared.catalog, reporter)
     facts = run_facts(request, asked, prepared.catalog)
-    folder = RunFolder(Path(request.out) if request.out else Path("runs") / run_name(facts))
+    folder = RunFolder(absolute(request.out) if request.out else Path("runs") / run_name(facts))
     folder.check_usable(facts)
-    if folder.is_started and folder.is_finished:
-        reporter.say(f"this run is finished: {folder.path}")
+    if folder.is_finished:
+        reporter.say(f"this run is finished: {folder.path}; its report: {folder.file('report.html')}")
         return folder
     _check_writable(folder)
     choice = confirm(choice)
-    counts = [int(count) for count in prepared.catalog.part("train").counts()]
-    resolved = resolve(asked, counts, default_batch(sum(counts)), entry.has_flatten)
-    if folder.is_started:
-        # what was decided at the first start holds, also on another machine
-        resolved = replace(resolved, recipe=folder.resolved())
-    elif request.minutes is not None:
-        from fireweed.api.budget import fit_to_minutes
-
-        resolved = fit_to_minutes(resolved, prepared.catalog, request.minutes, reporter)
-    return _carry_out(request, facts, resolved, prepared, choice, folder, reporter)
+    folder.make()
+    try:
+        with folder.alone():
+            _carry_out(request, facts, prepared, choice, folder, started, reporter)
+    except KeyboardInterrupt:
+        reporter.say(f"stopped; the same command goes on after the last finished epoch ({folder.path})")
+        raise
+    return folder
 
 
 def _carry_out(
-    request: TrainRequest, facts: RunFacts, resolved: Resolved, prepared: PreparedData, choice: DeviceChoice,
-    folder: RunFolder, reporter: Reporter,
-) -> RunFolder:  # fmt: skip
+    request: TrainRequest, facts: RunFacts, prepared: PreparedData, choice: DeviceChoice,
+    folder: RunFolder, started: float, reporter: Reporter,
+) -> None:  # fmt: skip
     from fireweed.api.building import TrainingParts, build_for_training, seed_everything
     from fireweed.api.finishing import finish
     from fireweed.training.train import train
 
+    seed_everything(facts.asked.training.seed, request.deterministic, choice.precision)
+    resolved = _resolved(request, facts, prepared.catalog, choice, folder, started, reporter)
     recipe = resolved.recipe
     for note in resolved.notes:
         reporter.say(note)
-    seed_everything(recipe.training.seed, request.deterministic, choice.precision)
-    model, loaded = build_for_training(recipe, len(prepared.catalog.classes))
+    seed_everything(recipe.training.seed, request.deterministic, recipe.training.precision)
+    model, loaded = build_for_training(recipe, len(prepared.catalog.classes), has_checkpoint=folder.has_checkpoint)
     if loaded:
         reporter.say(loaded)
     parts = TrainingParts(recipe, prepared.catalog, resolved.class_weights)
-    _announce(recipe, model, parts, reporter)
+    _announce(recipe, model, parts, choice, reporter)
     if not folder.is_started:
         folder.start(facts, recipe, prepared.catalog, prepared.groups)
     folder.write_json("environment.json", environment_facts(choice))
     try:
         outcome = train(model, recipe, parts.input(), folder.path, reporter)
         finish(folder, recipe, model, outcome, parts, prepared.catalog, reporter)
-    except KeyboardInterrupt:
-        reporter.say(f"stopped; the same command goes on after the last finished epoch ({folder.path})")
-        raise
     finally:
         parts.close()
-    return folder
 
 
-def _announce(recipe: Recipe, model: Any, parts: Any, reporter: Reporter) -> None:
+def _resolved(
+    request: TrainRequest, facts: RunFacts, catalog: Catalog, choice: DeviceChoice, folder: RunFolder,
+    started: float, reporter: Reporter,
+) -> Resolved:  # fmt: skip
+    """Return the recipe with every number decided; what was decided at the first start holds, on any machine."""
+    counts = [int(count) for count in catalog.part("train").counts()]
+    asked = facts.asked
+    if request.minutes is not None:  # then time decides, not the number of steps
+        free = asked.training.model_copy(update={"steps_at_least": 0, "steps_at_most": 0})
+        asked = asked.model_copy(update={"training": free})
+    resolved = resolve(
+        asked, counts, default_batch(sum(counts)), find_entry(asked.model.name).has_flatten, choice.precision
+    )
+    if folder.is_started:
+        return replace(resolved, recipe=folder.resolved())
+    if request.minutes is not None:
+        from fireweed.api.budget import fit_to_minutes
+
+        return fit_to_minutes(resolved, catalog, request.minutes, started, asked.training.side is not None, reporter)
+    return resolved
+
+
+def _announce(recipe: Recipe, model: Any, parts: Any, choice: DeviceChoice, reporter: Reporter) -> None:
     from fireweed.api.timing import expected_seconds
 
     phases = ", ".join(f"{p.epochs} at {p.side} px" for p in recipe.training.phases)
-    seconds, basis = expected_seconds(recipe, model, parts.photos)
     reporter.say(
         f"{recipe.model.name}: {model.count_params():,} parameters; {recipe.total_epochs} epochs ({phases}), batch "
         f"{recipe.training.batch}, {parts.steps} steps an epoch"
     )
-    reporter.say(f"expected: about {duration(seconds)} ({basis}); --epochs, --side or --minutes make it shorter")
+    expected = expected_seconds(recipe, model, parts.photos, may_guess=choice.kind == "cpu")
+    if expected is None:
+        reporter.say("how long it takes shows in the first epoch; --epochs, --side or --minutes make it shorter")
+    else:
+        seconds, basis = expected
+        reporter.say(f"expected: about {duration(seconds)} ({basis}); --epochs, --side or --minutes make it shorter")
 
 
 def chosen_device(request: TrainRequest, precision: str | None) -> DeviceChoice:

@@ -1,5 +1,7 @@
 """What is done with a trained model: evaluate it on photos with labels, ask it about photos without."""
 
+import itertools
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,7 @@ from fireweed.data.records import read_bytes
 from fireweed.data.sources import open_data
 from fireweed.data.survey import survey
 from fireweed.errors import DataError, RunError
-from fireweed.files import sha256_of_bytes
+from fireweed.files import absolute, sha256_of_bytes
 from fireweed.reporting import Reporter
 from fireweed.run import RunFolder, open_run
 
@@ -24,6 +26,18 @@ if TYPE_CHECKING:
     from fireweed.serving.predict import Prediction
 
 BATCH = 32
+
+
+def open_model(path: str | Path, reporter: Reporter) -> "Bundle":
+    """Open a run's model, or a .keras file, on the device that suits.
+
+    Raises:
+        FireweedError: there is none, or it is not one to be trusted.
+    """
+    start_framework(reporter)
+    from fireweed.bundle import open_bundle
+
+    return open_bundle(absolute(path))
 
 
 def predict(model: str | Path, arguments: Sequence[str], batch_size: int = BATCH) -> Iterator["Prediction"]:
@@ -35,56 +49,77 @@ def predict(model: str | Path, arguments: Sequence[str], batch_size: int = BATCH
     from fireweed.serving.predict import expand_paths, predict_files
 
     paths = expand_paths(list(arguments))  # a mistyped path is told before the framework is loaded
-    start_framework(Reporter(is_silent=True))
-    from fireweed.bundle import open_bundle
-
-    yield from predict_files(open_bundle(Path(model)), paths, batch_size)
+    yield from predict_files(open_model(model, Reporter(is_silent=True)), paths, batch_size)
 
 
-def evaluate_run(run: str | Path, data: str | None, part: str, reporter: Reporter) -> tuple[dict[str, Any], Path]:
-    """Judge a run's model and write evaluation-PART.json (evaluation-data.json with `data`) into the run.
+def evaluate_run(
+    run: str | Path, data: str | None, part: str | None, reporter: Reporter
+) -> tuple[dict[str, Any], Path]:
+    """Judge a run's model and write evaluation-PART.json (evaluation-data.json for other photos) into the run.
 
-    Without `data`: the part of the run's own photos, as photos.csv has it. With it: all of that data except photos
-    that the run trained on, told by their keys.
+    Without `data`: the part (None: validation) of the run's own photos, as photos.csv has it. With `data` and a part:
+    the same, the photos being in `data` now. With `data` alone: all of it except photos that the run trained on, told
+    by their keys.
 
     Returns the figures and the path of the file.
     """
-    folder = open_run(run)
+    folder = open_run(absolute(run))
+    if part not in (None, "validation", "test"):
+        raise DataError(f"unknown part '{part}'; there are: validation, test")
     if not folder.file("fireweed.json").is_file():
         raise RunError(f"{folder.path} has no model yet; let the training end first (the same command goes on)")
-    catalog = _own_photos(folder, part, reporter) if data is None else _other_photos(folder, data, reporter)
-    start_framework(reporter)
-    from fireweed.bundle import open_bundle
-
-    bundle = open_bundle(folder.path)
+    is_own = data is None or part is not None
+    part = part or "validation"
+    if is_own:
+        catalog = _own_photos(folder, part, data or folder.facts().data, reporter)
+    else:
+        catalog = _other_photos(folder, str(data), reporter)
+    bundle = open_model(folder.path, reporter)
     catalog = _with_classes_of(bundle, catalog)
     probabilities = np.concatenate(list(_answers(bundle, catalog.photos, reporter)))
     names = [photo.name or photo.path for photo in catalog.photos]
     evaluation = evaluation_of(probabilities, catalog.labels(), names, tuple(bundle.classes))
-    name = f"evaluation-{part if data is None else 'data'}.json"
+    name = f"evaluation-{part if is_own else 'data'}.json"
     folder.write_json(name, evaluation)
     return evaluation, folder.file(name)
 
 
-def _own_photos(folder: RunFolder, part: str, reporter: Reporter) -> Catalog:
-    rows = {row["name"]: row for row in folder.rows() if row["part"] == part}
+def _own_photos(folder: RunFolder, part: str, data: str, reporter: Reporter) -> Catalog:
+    """Return the photos of a part of the run, known by their keys, whatever they are called by now."""
+    rows = [row for row in folder.rows() if row["part"] == part]
     if not rows:
         raise DataError(f"the run {folder.path} has no {part} photos; its photos.csv says which part each photo is in")
     with reporter.counting("opening") as progress:
-        catalog = open_data(folder.facts().data, progress=progress)
-    photos = [photo for photo in catalog.photos if (photo.name or photo.path) in rows]
-    missing = len(rows) - len(photos)
-    changed = [p.name for p in photos if _key(p) != rows[p.name or p.path]["key"]]
-    if missing or changed:
+        catalog = open_data(data, progress=progress)
+    names = {row["name"] for row in rows}
+    wanted = Counter(row["key"] for row in rows)
+    likely = [photo for photo in catalog.photos if photo.name in names]
+    others = [photo for photo in catalog.photos if photo.name not in names]
+    found: list[Photo] = []
+    with reporter.bar("finding photos", len(likely)) as bar:
+        for done, photo in enumerate(itertools.chain(likely, others)):
+            if len(found) == len(rows):
+                break
+            key = _key(photo)
+            if wanted[key] > 0:
+                wanted[key] -= 1
+                found.append(photo)
+            bar.update(min(done, len(likely)))
+    missing = len(rows) - len(found)
+    if missing:
+        lost = next(row["name"] for row in rows if wanted[row["key"]] > 0)
         raise DataError(
-            f"{missing} of the run's {len(rows)} {part} photos are gone and {len(changed)} have changed since it began "
-            f"({(changed or sorted(rows.keys() - {p.name for p in photos}))[0]}); put them back, or give --data"
+            f"{missing} of the run's {len(rows)} {part} photos are gone or have changed since it began ({lost}); put "
+            "them back, or say with --data where they are now"
         )
-    return replace(catalog, photos=tuple(photos))
+    return replace(catalog, photos=tuple(found))
 
 
 def _key(photo: Photo) -> str:
-    return photo.key or sha256_of_bytes(read_bytes(photo))
+    try:
+        return photo.key or sha256_of_bytes(read_bytes(photo))
+    except (DataError, OSError):
+        return ""  # it cannot be one of the run's, which could all be read
 
 
 def _other_photos(folder: RunFolder, data: str, reporter: Reporter) -> Catalog:

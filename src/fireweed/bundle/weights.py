@@ -21,8 +21,6 @@ from fireweed.errors import BundleError
 MAX_UNUSED = 4
 """Layers with weights that a file may have beyond the net: the end of the net it comes from. More is another net."""
 
-_STANDARD_DEVIATIONS = (0.229, 0.224, 0.225)  # of ImageNet's red, green and blue in 0..1
-
 
 @dataclass(frozen=True)
 class _Target:
@@ -68,6 +66,8 @@ def load_weights(model: Any, file: Path | str) -> str:
         BundleError: the file is damaged, holds more than plain arrays, or fits less than the whole net before its
             classifier; names the first layer that does not fit. The model is then as it was.
     """
+    from fireweed.models.pretrained import put_variance_right
+
     path = Path(file)
     with _opened(path) as opened:
         try:
@@ -80,7 +80,7 @@ def load_weights(model: Any, file: Path | str) -> str:
             raise BundleError(f"{path} is damaged ({error})") from None
     for (target, _), arrays in zip(pairing.fitting(), values, strict=True):
         target.layer.load_own_variables({str(number): array for number, array in enumerate(arrays)})
-        _put_variance_right(target.layer)
+        put_variance_right(target.layer)
     return _sentence(path, pairing, sum(array.size for arrays in values for array in arrays))
 
 
@@ -211,19 +211,6 @@ def _read(file: h5py.File, target: _Target, offer: StoredLayer) -> list[np.ndarr
             raise BundleError(f"{path!r} holds numbers that are not finite; the training it comes from went wrong")
         arrays.append(np.asarray(array))
     return arrays
-
-
-def _put_variance_right(layer: Any) -> None:
-    """Square the standard deviations that EfficientNet's files hold where its norm layer expects variances.
-
-    keras.applications makes up for it by one more layer, but only for weights="imagenet"
-    (tensorflow/tensorflow issue 49930).
-    """
-    if type(layer).__name__ != "Normalization":
-        return
-    mean, variance, count = layer.get_weights()
-    if variance.size == 3 and np.allclose(variance.ravel(), _STANDARD_DEVIATIONS, atol=1e-3):
-        layer.load_own_variables({"0": mean, "1": np.square(variance), "2": count})
 
 
 def _sentence(path: Path, pairing: _Pairing, numbers: int) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fireweed.data.flowers import KINDS, Kind
+from fireweed.data.blooms import KINDS, Kind
 from fireweed.data.painting import CANVAS_PX, COARSE_PX, Bloom, Canvas, Color, Random, jitter, rotation
 from fireweed.files import cache_folder, explained
 

@@ -1,11 +1,12 @@
 """One function over many items in a pool of threads, its results in order, few items under way at a time."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
+
+from fireweed.devices.machine import allowed_cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -15,9 +16,7 @@ _WAITING_PER_WORKER = 4
 
 def processors() -> int:
     """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return allowed_cores()
 
 
 def in_order(

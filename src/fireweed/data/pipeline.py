@@ -6,7 +6,6 @@ gathers, crops, resizes and augments with OpenCV, outside Python's lock; tf.data
 
 import os
 import tempfile
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,13 +18,17 @@ import psutil
 from fireweed.data.augment import apply_row
 from fireweed.data.catalog import Photo
 from fireweed.data.decode import Fit, decode_square
+from fireweed.data.parallel import processors
 from fireweed.data.plan import Plan, Rows, evaluation_rows
 from fireweed.data.records import read_bytes
 from fireweed.devices.backends import tensorflow
 from fireweed.errors import DataError, FireweedError, PhotoError
+from fireweed.files import cache_folder
 
 MEMORY_SHARE = 0.4  # of the memory free at the start that the cached squares of one part may take
+DISK_SHARE = 0.8  # of the free disk
 AHEAD = 3  # batches made before they are asked for
+CGROUP_LIMIT, CGROUP_USED = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
 
 
 class SquareCache:
@@ -51,11 +54,9 @@ class SquareCache:
         folder: Path | None = None,
     ) -> None:
         self.photos, self.side_px, self.fit = photos, side_px, fit
-        self.workers = max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-        self.failure: FireweedError | None = None
+        self.workers = processors()
         self._is_there = np.zeros(len(photos), bool)
         self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="decode")
-        self._lock = threading.Lock()
         self._file: Any = None
         self._squares = self._room(memory_bytes, folder)
 
@@ -92,24 +93,38 @@ class SquareCache:
     def _room(self, memory_bytes: int | None, folder: Path | None) -> np.ndarray | None:
         shape = (len(self.photos), self.side_px, self.side_px, 3)
         needed = int(np.prod(shape, dtype=np.int64))
-        budget = psutil.virtual_memory().available * MEMORY_SHARE if memory_bytes is None else memory_bytes
-        if needed <= budget:
+        if needed <= (free_memory_bytes() * MEMORY_SHARE if memory_bytes is None else memory_bytes):
             return np.empty(shape, np.uint8)
-        place = folder or Path(tempfile.gettempdir())
-        if needed > 0.8 * psutil.disk_usage(str(place)).free:
+        place = folder or cache_folder()
+        if needed > DISK_SHARE * psutil.disk_usage(str(place)).free:
             return None
-        self._file = tempfile.TemporaryFile(dir=place, prefix="fireweed-squares-")  # noqa: SIM115 - open as long as the cache
-        self._file.truncate(needed)
-        return np.memmap(self._file, np.uint8, "r+", shape=shape)
+        self._file = tempfile.TemporaryFile(dir=place, prefix="squares-")  # noqa: SIM115 - open as long as the cache
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(self._file.fileno(), 0, needed)  # a full disk shows now, not as a crash later
+            else:
+                self._file.truncate(needed)
+            return np.memmap(self._file, np.uint8, "r+", shape=shape)
+        except OSError:
+            return None
+
+
+def free_memory_bytes() -> int:
+    """Return the memory that this process may still take: the machine's, or its container's where that is less."""
+    available = psutil.virtual_memory().available
+    try:
+        return min(available, int(CGROUP_LIMIT.read_text()) - int(CGROUP_USED.read_text()))
+    except (OSError, ValueError):  # no container, or one without a limit ("max")
+        return available
 
 
 class Batches:
     """Training or evaluation batches of one part, as tf.data datasets that every backend of Keras takes.
 
     A batch is (images uint8 (batch, side, side, 3), targets float32 (batch, classes), weights float32 (batch,)).
-    Targets are smoothed, mixed, and scaled by the class weight, so that class weights act on the loss alone. Weights
-    are 0 for the places that fill up the last batch, else steps x batch / photos, so that Keras's mean over batches of
-    a loss is the mean over photos.
+    Targets are smoothed and mixed. Weights are those of the classes, mixed like the labels, and 0 for the places that
+    fill up the last batch; all are scaled by steps x batch / photos, so that Keras's mean over batches of a loss is
+    the mean over photos.
     """
 
     def __init__(
@@ -156,9 +171,7 @@ class Batches:
             images[i] = apply_row(square, rows, (0, i), side_px, partners[i])
         share = rows.mix[0][:, None]
         targets = share * self._one_hot[self._labels[index]] + (1 - share) * self._one_hot[self._labels[partner]]
-        counts = rows.weight[0]
-        class_weight = np.where(counts > 0, rows.loss_weight[0] / np.maximum(counts, 1e-9), 1.0)
-        return images, (targets * class_weight[:, None]).astype(np.float32), (counts * self._weight).astype(np.float32)
+        return images, targets.astype(np.float32), (rows.loss_weight[0] * self._weight).astype(np.float32)
 
     def _dataset(self, make: Callable[[int], tuple], first_step: int, last_step: int, side_px: int) -> Any:
         tf = tensorflow()
@@ -185,9 +198,10 @@ class Batches:
 
         options = tf.data.Options()
         options.autotune.enabled = False  # its thread holds an iterator's end up to half a second
-        options.threading.private_threadpool_size = 2
+        threads = max(2, processors() // 4)  # one batch takes far less than one step, and the cores are the step's
+        options.threading.private_threadpool_size = threads
         steps = tf.data.Dataset.range(first_step, last_step)
-        return steps.map(batch, num_parallel_calls=2, deterministic=True).prefetch(AHEAD).with_options(options)
+        return steps.map(batch, num_parallel_calls=threads, deterministic=True).prefetch(AHEAD).with_options(options)
 
 
 def _row(rows: Rows, step: int) -> Rows:

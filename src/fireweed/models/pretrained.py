@@ -90,7 +90,7 @@ def copy_backbone(source: keras.Model, model: keras.Model) -> None:
 
     EfficientNet's files hold standard deviations where its norm layer expects variances; keras.applications makes up
     for it by one more layer, but only for weights="imagenet". Here the variances themselves are put right, whichever
-    way the file came (tensorflow/tensorflow issue 49930).
+    way the file came.
 
     Raises:
         ModelError: the two are not the same net.
@@ -102,8 +102,7 @@ def copy_backbone(source: keras.Model, model: keras.Model) -> None:
     for weight, value in zip(ours, theirs, strict=True):
         weight.assign(value)
     for layer in model.layers:
-        if isinstance(layer, layers.Normalization) and layer.weights:
-            _put_variance_right(layer)
+        put_variance_right(layer)
 
 
 def freeze_backbone(model: keras.Model) -> None:
@@ -174,11 +173,17 @@ def _flat(parts: list[keras.Layer]) -> Iterator[keras.Layer]:
             yield layer
 
 
-def _put_variance_right(layer: layers.Normalization) -> None:
+def put_variance_right(layer: keras.Layer) -> None:
+    """Square the standard deviations that EfficientNet's files hold where its norm layer expects variances.
+
+    keras.applications makes up for it by one more layer, but only for weights="imagenet"
+    (https://github.com/tensorflow/tensorflow/issues/49930). Other layers, and true variances, are left alone.
+    """
+    if not isinstance(layer, layers.Normalization) or not layer.weights:
+        return
     mean, variance, count = layer.get_weights()
-    if np.allclose(variance.ravel(), _STANDARD_DEVIATIONS, atol=1e-3):
-        layer.set_weights([mean, np.square(variance), count])
-        layer.finalize_state()
+    if variance.size == 3 and np.allclose(variance.ravel(), _STANDARD_DEVIATIONS, atol=1e-3):
+        layer.load_own_variables({"0": mean, "1": np.square(variance), "2": count})
 
 
 def _with_imagenet_weights(name: str) -> keras.Model:

@@ -14,7 +14,9 @@ import natsort
 import numpy as np
 
 from fireweed.data.decode import decode_square, looks_like_photo, to_square
+from fireweed.data.folders import is_hidden
 from fireweed.data.names import shown
+from fireweed.data.parallel import processors
 from fireweed.errors import DataError, PhotoError
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ def predict_files(
     """
     names = [os.fspath(path) for path in paths]
     groups = [names[start : start + batch_size] for start in range(0, len(names), batch_size)]
-    pool = ThreadPoolExecutor(workers or min(MOST_WORKERS, os.cpu_count() or 1))
+    pool = ThreadPoolExecutor(workers or min(MOST_WORKERS, processors()))
 
     def begin(group: list[str]) -> list[Future[np.ndarray | str]]:
         return [pool.submit(_square_or_reason, name, bundle.side_px, bundle.fit) for name in group]
@@ -169,8 +171,8 @@ def _photos_below(folder: str) -> list[str]:
 
     found: list[str] = []
     for place, folders, files in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        paths = [Path(place, name) for name in files if not name.startswith(".")]
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        paths = [Path(place, name) for name in files if not is_hidden(name)]
         found += [str(path) for path in paths if path.is_file() and looks_like_photo(path)]
     by_parts: Callable[[str], Any] = natsort.natsort_keygen(key=lambda path: Path(path).parts)
     return sorted(sorted(found), key=by_parts)

@@ -55,7 +55,7 @@ class Averaging(keras.callbacks.Callback):
             self._average = [
                 average + (variable.value - average) * keras.ops.cast(share, average.dtype)
                 if keras.backend.is_float_dtype(variable.dtype)
-                else variable.value
+                else keras.ops.copy(variable.value)
                 for average, variable in zip(self._average, self.model.weights, strict=True)
             ]
             self.updates += 1
@@ -75,7 +75,7 @@ class Averaging(keras.callbacks.Callback):
     def put_in(self, model: keras.Model) -> None:
         """Assign the average to the weights of `model`, which has the same ones in the same order."""
         for variable, value in zip(model.weights, self.values(), strict=True):
-            variable.assign(value)
+            variable.assign(keras.ops.copy(value))  # JAX's steps give away the arrays that variables hold
 
 
 def _attach_state(model: keras.Model) -> None:

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from fireweed.errors import RecipeError, nearest
+from fireweed.recipe import Recipe
 
 KINDS = ("constant", "ramp-sustain-decay", "cosine", "one-cycle")
 
@@ -120,6 +121,15 @@ def one_cycle(steps: int, peak: float, *, start: float = 0.0, floor: float = 0.0
     way = _way_down(steps, warmup)
     _check(peak, start, floor)
     return _with_warmup(peak + (floor - peak) * way, way, min(start, peak), peak)
+
+
+def learning_rates(recipe: Recipe, steps_per_epoch: int) -> np.ndarray:
+    """Return the learning rate of every step of the training, float32 of shape (epochs * steps_per_epoch,)."""
+    plan = recipe.training.schedule
+    return learning_rate_table(
+        plan.kind, recipe.total_epochs, steps_per_epoch, peak=plan.peak, start=plan.start, floor=plan.floor,
+        ramp_epochs=plan.ramp_epochs, sustain_epochs=plan.sustain_epochs, decay=plan.decay, warmup=plan.warmup,
+    )  # fmt: skip
 
 
 def curve_text(rates: np.ndarray, width: int = 60, height: int = 10, unit: str = "step", count: int = 0) -> str:

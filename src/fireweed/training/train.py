@@ -15,9 +15,10 @@ from fireweed.reporting import Reporter
 from fireweed.training.averaging import Averaging
 from fireweed.training.checkpoints import Checkpoint, newest_checkpoint, read_checkpoint, write_checkpoint
 from fireweed.training.engine import copy_variables, fast_twin
+from fireweed.training.metrics import PhotoAccuracy
 from fireweed.training.optimizers import build_optimizer
 from fireweed.training.recording import Recorder
-from fireweed.training.schedules import learning_rate_table
+from fireweed.training.schedules import learning_rates
 
 
 @dataclass
@@ -62,6 +63,7 @@ def train(model: keras.Model, recipe: Recipe, data: TrainingInput, folder: Path,
     """
     settings = recipe.training
     rates = learning_rates(recipe, data.steps)
+    keras.utils.set_random_seed(settings.seed)  # the twin's drop-outs draw their seeds when they are made
     twin = fast_twin(model)
     optimizer = build_optimizer(settings, rates, twin)
     averaging = Averaging(settings.average, settings.average_every)
@@ -95,7 +97,7 @@ def train(model: keras.Model, recipe: Recipe, data: TrainingInput, folder: Path,
                 callbacks=[averaging, recorder, save, tensorboard(folder / "logs")],
             )
         except Exception as error:
-            raise data.failure() or disk_full(error, folder) or error from error
+            raise data.failure() or disk_full(error, folder) or _out_of_memory(error) or error from error
         finally:
             recorder.close()
 
@@ -108,25 +110,29 @@ def train(model: keras.Model, recipe: Recipe, data: TrainingInput, folder: Path,
 
 
 def compile_model(model: keras.Model, optimizer: keras.optimizers.Optimizer | None = None) -> None:
-    """Compile for targets that sum to the photo's class weight and sample weights that count photos once.
+    """Compile for batches of the pipeline, whose weights act on the loss and leave the accuracy alone.
 
-    Class weights are folded into the targets, so they act on the loss and leave the accuracy alone.
+    On a CPU TensorFlow's own operations, by oneDNN, are faster than what XLA makes of them.
     """
+    import tensorflow as tf
+
+    on_cpu = keras.backend.backend() == "tensorflow" and not tf.config.list_logical_devices("GPU")
     model.compile(
         optimizer=optimizer,
         loss=keras.losses.CategoricalCrossentropy(),
-        weighted_metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
-        jit_compile="auto",
+        weighted_metrics=[PhotoAccuracy(name="accuracy")],
+        jit_compile=False if on_cpu else "auto",
     )
 
 
-def learning_rates(recipe: Recipe, steps_per_epoch: int) -> np.ndarray:
-    """Return the learning rate of every step of the training, float32 of shape (epochs * steps_per_epoch,)."""
-    plan = recipe.training.schedule
-    return learning_rate_table(
-        plan.kind, recipe.total_epochs, steps_per_epoch, peak=plan.peak, start=plan.start, floor=plan.floor,
-        ramp_epochs=plan.ramp_epochs, sustain_epochs=plan.sustain_epochs, decay=plan.decay, warmup=plan.warmup,
-    )  # fmt: skip
+def _out_of_memory(error: Exception) -> FireweedError | None:
+    """Return what to do when a device has too little memory for a step, else None."""
+    text = str(error)
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "OOM when allocating" in text:
+        return FireweedError(
+            "a training step does not fit into memory; choose a smaller batch (--set training.batch=8) or --side"
+        )
+    return None
 
 
 def tensorboard(folder: Path) -> keras.callbacks.Callback:
@@ -152,10 +158,10 @@ class Saver(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self._folder.mkdir(exist_ok=True)
-        if self._recorder.is_best and self._recorder.keeps_best:
+        if self._recorder.is_best:
             best = Checkpoint(epoch + 1)
             best.put("weights", self._averaging.values())
-            write_checkpoint(self._folder, best, "best.npz")
+            write_checkpoint(self._folder, best, self._best_name)
         checkpoint = Checkpoint(epoch + 1, facts=self._recorder.state())
         checkpoint.facts["average"] = {"updates": self._averaging.updates, "steps": self._averaging.steps}
         checkpoint.put("weights", [v.value for v in self._twin.weights])
@@ -164,7 +170,15 @@ class Saver(keras.callbacks.Callback):
         if self._averaging.is_on:
             checkpoint.put("average", self._averaging.values())
         write_checkpoint(self._folder, checkpoint)
+        # only now: until this epoch's checkpoint is there, a resume goes by the one before and its best
+        for old in self._folder.glob("best-*.npz"):
+            if old.name != self._best_name:
+                old.unlink()
         self._recorder.write_history()
+
+    @property
+    def _best_name(self) -> str:
+        return f"best-{self._recorder.best_epoch:06d}.npz"
 
     def restore(self) -> list[str]:
         """Put the newest readable checkpoint in place; return what there is to say about damaged ones."""
@@ -187,6 +201,6 @@ class Saver(keras.callbacks.Callback):
         if not is_best:
             self._averaging.put_in(model)
             return
-        best = read_checkpoint(self._folder / "best.npz")
+        best = read_checkpoint(self._folder / self._best_name)
         for variable, value in zip(model.weights, best.group("weights"), strict=True):
             variable.assign(value)

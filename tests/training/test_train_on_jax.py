@@ -1,0 +1,37 @@
+"""A training on JAX: the same loop, averages and checkpoints, in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import sys
+from pathlib import Path
+import numpy as np
+sys.path.insert(0, sys.argv[1])
+import test_train as t
+import keras
+assert keras.backend.backend() == "jax"
+out = Path(sys.argv[2])
+whole, first = t.run(out / "whole", t.recipe())
+try:
+    t.run(out / "stopped", t.recipe(), stop_at=7)
+except Exception:
+    pass
+resumed, second = t.run(out / "stopped", t.recipe())
+assert resumed.resumed_at == 2, resumed.resumed_at
+assert t.lasting(resumed.history) == t.lasting(whole.history)
+assert all(np.array_equal(a, b) for a, b in zip(first.weights, second.weights))
+print("equal")
+"""
+
+
+def test_averaging_checkpoints_and_resume_work_on_jax(tmp_path):
+    pytest.importorskip("jax", reason="JAX is not installed")
+    environ = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", PROGRAM, str(Path(__file__).parent), str(tmp_path)]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert done.stdout.strip().endswith("equal"), done.stderr[-2000:]
