@@ -66,10 +66,10 @@ def run_row(path: Path) -> tuple[str, ...]:
         sides[side] = sides.get(side, 0) + 1
     epochs = ", ".join(f"{count} ({side} px)" for side, count in sides.items())
     weights = "from scratch" if asked["model"]["weights"] == "none" else "ImageNet"
-    return (
-        f"`{asked['name']}`", f"{asked['model']['name']}, {weights}", epochs, f"{result['minutes']:.1f}",
-        f"{validation['accuracy']:.1%} ({low:.1%} to {high:.1%}), n = {validation['photos']} photos, 1 seed",
-    )  # fmt: skip
+    options = [f"--{name} {asked['training'][name]}" for name in ("epochs", "side") if name in asked["training"]]
+    command = f"`--recipe {' '.join([asked['name'], *options])}`"
+    accuracy = f"{validation['accuracy']:.1%} ({low:.1%} to {high:.1%}), n = {validation['photos']} photos, 1 seed"
+    return (command, f"{asked['model']['name']}, {weights}", epochs, f"{result['minutes']:.1f}", accuracy)
 
 
 def machine(facts: dict[str, Any]) -> str:

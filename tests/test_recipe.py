@@ -34,6 +34,8 @@ def test_every_shipped_recipe_reads_writes_and_keeps_the_shares():
         ("training.phases=[]", "phases"),
         ("training", "section.key=value"),
         ("training.seed.x=1", "training.seed"),
+        ("training.seed=" + "9" * 5000, "no value"),
+        ("training.phases=" + "[" * 3000, "no value"),
     ],
 )
 def test_a_bad_setting_is_refused_in_one_line_that_names_it(setting, words):

@@ -105,3 +105,24 @@ def test_one_process_trains_in_a_folder_and_scraps_of_killed_ones_go(started):
             pass
     with RunFolder(started.path).alone():
         pass
+
+
+@pytest.mark.parametrize("text", ["run = 5", "[run]\ndata = 'x'\n[asked]\n[resolved]\n", "[run]\ndata = 1", "\xff\xfe"])
+def test_a_recipe_of_another_shape_is_told(started, text):
+    started.file("recipe.toml").write_bytes(text.encode("latin-1"))
+    with pytest.raises(RunError, match=r"recipe\.toml"):
+        started.facts()
+
+
+@pytest.mark.parametrize("data", [b"\xf5\x00", b"a,b\n1,2\n", b""])
+def test_damaged_tables_are_told(started, data):
+    for name, read in (("photos.csv", started.rows), ("history.csv", started.history)):
+        started.file(name).write_bytes(data)
+        with pytest.raises(RunError, match=name):
+            read()
+
+
+def test_a_file_in_place_of_a_folder_of_the_run_is_refused(started):
+    (started.path / "logs").write_text("mine")
+    with pytest.raises(RunError, match="logs"):
+        started.check_usable(FACTS)

@@ -1,5 +1,5 @@
 """`python -m fireweed`."""
 
-from fireweed.cli import main
+from fireweed.entry import main
 
 main()

@@ -8,6 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from fireweed.errors import FireweedError
 from fireweed.version import __version__
 
 app = typer.Typer(
@@ -186,8 +187,6 @@ def run(arguments: list[str] | None = None) -> int:
 
     Errors that a user can cause are one line on standard error and exit code 2; Ctrl-C is 130.
     """
-    from fireweed.errors import FireweedError
-
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its notes on chips and drivers would bury our one line
     try:
         return app(arguments, standalone_mode=False) or 0
@@ -203,7 +202,10 @@ def run(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if not hasattr(error, "format_message"):  # click's own complaints have it
             raise
-        return _failed(f"{error.format_message()}; see --help")
+        if "NoArgs" in type(error).__name__:
+            print(error.format_message())
+            return 2
+        return _failed(f"{error.format_message().rstrip('.')}; see --help")
 
 
 def main() -> None:

@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+MOST_NAMED = 15  # valid words that a message lists
+
 
 class FireweedError(Exception):
     """A fault in what the user gave or in where the program runs; the command line prints it and exits 2."""
@@ -49,4 +51,5 @@ def nearest(word: str, valid: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
     if close:
         return f"did you mean '{close[0]}'?"
-    return "there are: " + ", ".join(words)
+    more = f" and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else ""
+    return "there are: " + ", ".join(words[:MOST_NAMED]) + more

@@ -186,6 +186,8 @@ def recipe_text(name: str) -> str:
     if name.endswith(".toml"):
         path = Path(name)
         try:
+            if path.exists() and not path.is_file():
+                raise RecipeError(f"recipe {name} is no plain file")
             size = path.stat().st_size
             if size > MAX_RECIPE_BYTES:
                 raise RecipeError(f"recipe {name} is {size:,} bytes; at most {MAX_RECIPE_BYTES:,} are read")
@@ -210,7 +212,7 @@ def read_recipe(name: str, settings: Iterable[str] = (), changes: Mapping[str, A
     """
     try:
         tables = tomllib.loads(recipe_text(name))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise RecipeError(f"recipe {name} is not valid TOML: {error}") from error
     tables = tables.get("asked", tables)  # the recipe.toml of a run holds what was asked beside what became of it
     for key, value in (changes or {}).items():
@@ -255,6 +257,8 @@ def _value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+    except (ValueError, RecursionError) as error:  # thousands of digits or brackets
+        raise RecipeError(f"'{text[:40]}...' is no value for a setting: {type(error).__name__}") from error
 
 
 def _put(tables: dict[str, Any], key: str, value: Any) -> None:

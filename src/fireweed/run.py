@@ -4,13 +4,14 @@ import csv
 import io
 import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tomli_w
+from pydantic import BaseModel, ValidationError
 
 from fireweed.data.catalog import Catalog
 from fireweed.errors import RunError
@@ -58,7 +59,9 @@ class RunFolder:
     @property
     def is_finished(self) -> bool:
         """Whether the last file a training writes is there, and the model."""
-        return self.is_started and all(self.file(name).is_file() for name in ("report.html", "fireweed.json"))
+        return self.is_started and all(
+            self.file(name).is_file() for name in ("report.html", "fireweed.json", "model.keras")
+        )
 
     @property
     def has_checkpoint(self) -> bool:
@@ -74,7 +77,7 @@ class RunFolder:
             return
         if not self.path.is_dir():
             raise RunError(f"{self.path} is a file, not a folder; give --out another name")
-        foreign = [item.name for item in sorted(self.path.iterdir()) if not self._is_ours(item.name)]
+        foreign = [item.name for item in sorted(self.path.iterdir()) if not self._is_ours(item)]
         if foreign:
             raise RunError(f"{self.path} holds other files ({foreign[0]}); give --out a folder of its own")
         if not self.is_started:
@@ -133,22 +136,23 @@ class RunFolder:
     def facts(self) -> RunFacts:
         """Return what the run here was started for."""
         tables = self._tables()
-        run = tables["run"]
-        return RunFacts(checked(tables["asked"]), run["data"], run["digest"], run["options"])
+        return RunFacts(checked(tables.asked), tables.run.data, tables.run.digest, tables.run.options)
 
     def resolved(self) -> Recipe:
         """Return the recipe as it was resolved at the first start."""
-        return checked(self._tables()["resolved"])
+        return checked(self._tables().resolved)
 
     def rows(self) -> list[dict[str, str]]:
         """Return the rows of photos.csv."""
-        with open(self.file("photos.csv"), encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
+        return self._csv("photos.csv", PHOTO_COLUMNS)
 
     def history(self) -> list[dict[str, float]]:
         """Return the rows of history.csv as numbers."""
-        with open(self.file("history.csv"), encoding="utf-8", newline="") as file:
-            return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        rows = self._csv("history.csv", ("epoch",))
+        try:
+            return [{name: float(value) for name, value in row.items()} for row in rows]
+        except (TypeError, ValueError) as error:
+            raise RunError(f"{self.file('history.csv')} is damaged ({error})") from error
 
     def write_json(self, name: str, value: Any) -> None:
         write_text(self.file(name), json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
@@ -156,19 +160,47 @@ class RunFolder:
     def read_json(self, name: str) -> Any:
         return json.loads(self.file(name).read_text(encoding="utf-8"))
 
-    def _tables(self) -> dict[str, Any]:
+    def _tables(self) -> "_Tables":
         path = self.file("recipe.toml")
         try:
-            tables = tomllib.loads(path.read_text(encoding="utf-8"))
-            if not all(name in tables for name in ("run", "asked", "resolved")):
-                raise RunError(f"{path} is not the recipe of a run")
-        except (OSError, ValueError) as error:
+            return _Tables.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        except ValidationError as error:
+            where = ".".join(str(part) for part in error.errors()[0]["loc"])
+            raise RunError(f"{path} is not the recipe of a run, or damaged: look at '{where}'") from error
+        except (OSError, ValueError, RecursionError) as error:
             raise RunError(f"{path} cannot be read ({error}); is {self.path} a run folder?") from error
-        return tables
 
-    def _is_ours(self, name: str) -> bool:
+    def _csv(self, name: str, columns: Sequence[str]) -> list[dict[str, str]]:
+        path = self.file(name)
+        try:
+            with open(path, encoding="utf-8", newline="") as file:
+                reader = csv.DictReader(file, restval="")
+                if not set(columns) <= set(reader.fieldnames or ()):
+                    raise RunError(f"{path} is damaged: it has no columns {', '.join(columns)}")
+                return list(reader)
+        except (OSError, ValueError, csv.Error) as error:
+            raise RunError(f"{path} cannot be read ({error})") from error
+
+    def _is_ours(self, path: Path) -> bool:
+        name = path.name
         is_evaluation = name.startswith("evaluation-") and name.endswith(".json")
-        return name in FILES or name in FOLDERS or name.startswith(".") or is_evaluation
+        if name in FOLDERS:
+            return path.is_dir()
+        return name.startswith(".") or ((name in FILES or is_evaluation) and path.is_file())
+
+
+class _RunTable(BaseModel):
+    data: str
+    digest: str
+    options: dict[str, Any]
+
+
+class _Tables(BaseModel):
+    """recipe.toml of a run; the tables of the recipes are checked as recipes."""
+
+    run: _RunTable
+    asked: dict[str, Any]
+    resolved: dict[str, Any]
 
 
 def open_run(path: str | Path) -> RunFolder:

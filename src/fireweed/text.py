@@ -13,6 +13,15 @@ def readable(name: str) -> str:
     return "".join(c if c.isprintable() or c in _JOINERS else escaped(c) for c in name)
 
 
+def is_text(name: str) -> bool:
+    """Return whether a name can be written as UTF-8; a file's name may hold bytes that cannot."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def escaped(character: str) -> str:
     r"""Return a character as Python writes its code, ``\u90c1`` for one."""
     return character.encode("unicode_escape").decode("ascii")

@@ -66,3 +66,13 @@ def test_a_full_disk_leaves_the_earlier_checkpoint_and_no_scraps(tmp_path, monke
         write_checkpoint(tmp_path, checkpoint(2))
     assert [path.name for path in tmp_path.iterdir()] == ["epoch-000001.npz"]
     assert read_checkpoint(tmp_path / "epoch-000001.npz").epoch == 1
+
+
+def test_a_flag_that_says_encrypted_is_damage(tmp_path):
+    for epoch in (1, 2):
+        write_checkpoint(tmp_path, checkpoint(epoch))
+    newest = tmp_path / "epoch-000002.npz"
+    data = bytearray(newest.read_bytes())
+    data[data.index(b"PK\x01\x02") + 8] |= 1  # the flags of the first member in the central directory
+    newest.write_bytes(data)
+    assert newest_checkpoint(tmp_path)[0].epoch == 1

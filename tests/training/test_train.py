@@ -158,3 +158,11 @@ def test_class_weights_act_on_the_loss_and_not_on_the_accuracy():
         expected = (np.array(weights)[:, None] * (probabilities - targets)).sum(0) / 3
         assert np.allclose(gradients[-1], expected, atol=1e-5)
     assert all(got == pytest.approx(expected) for got, expected in accuracies)
+
+
+def test_a_checkpoint_of_another_net_is_told(tmp_path):
+    run(tmp_path, recipe(phases=[{"side": 8, "epochs": 1}]))
+    other = keras.Sequential([keras.Input((None, None, 3)), keras.layers.GlobalAveragePooling2D(),
+                              keras.layers.Dense(2, activation="softmax")])  # fmt: skip
+    with pytest.raises(RunError, match="another net"):
+        run(tmp_path, recipe(phases=[{"side": 8, "epochs": 2}]), other)

@@ -19,6 +19,7 @@ EPOCH_SECONDS = 0.3  # checkpoint, history and logs of each epoch
 MOST_TIMES_THE_EPOCHS = 3.0  # beyond which larger sides help more than further epochs
 SIDE_STEP_PX = 32
 LARGEST_GROWN_PX = 320
+MOST_EPOCHS = 100_000  # as many as a recipe may have
 
 
 def fit_to_minutes(
@@ -48,7 +49,7 @@ def fit_to_minutes(
         # validating costs about a third of training, at the last side
         validating = validated / rates[phases[-1].side][0] / 3
         seconds = sum(p.epochs * (photos / rates[p.side][0] + validating + EPOCH_SECONDS) for p in phases)
-        epochs = int(recipe.total_epochs * left / seconds)
+        epochs = min(int(recipe.total_epochs * left / seconds), MOST_EPOCHS)
         smaller = _scaled(recipe.training.phases, scale * 0.75, smallest, largest)
         if keeps_sides:
             break

@@ -78,6 +78,8 @@ def _check(request: "TrainRequest", recipe: Recipe) -> None:
         raise BundleError(
             f"there is no weight file {weights}; give a .weights.h5, .h5 or .keras file, or a run's folder"
         )
+    if recipe.model.freeze and not entry.pretrained:
+        raise ModelError(f"'{entry.name}' has no pretrained part to freeze; `fireweed models` says which nets have one")
     if weights == "imagenet" and not entry.pretrained:
         raise ModelError(
             f"there are no ImageNet weights for '{entry.name}'; `fireweed models` says which nets have them"

@@ -65,6 +65,11 @@ def describe(catalog: Catalog, groups: np.ndarray, reporter: Reporter) -> None:
     twins = len(catalog) - len(np.unique(groups))
     if twins:
         reporter.say(f"{twins} photos are equal or nearly equal to another one")
+    disputed = _disputed(catalog, groups)
+    if disputed:
+        reporter.warn(
+            f"{len(disputed)} of them are in another class than their twin, such as {disputed[0]}; look at them"
+        )
     if catalog.unreadable:
         reporter.warn(f"{len(catalog.unreadable)} photos cannot be read and are left out:")
         for photo in catalog.unreadable[:SHOWN_UNREADABLE]:
@@ -73,6 +78,13 @@ def describe(catalog: Catalog, groups: np.ndarray, reporter: Reporter) -> None:
             reporter.say(f"  and {len(catalog.unreadable) - SHOWN_UNREADABLE} more, listed in the report")
     for note in catalog.notes:
         reporter.warn(note)
+
+
+def _disputed(catalog: Catalog, groups: np.ndarray) -> list[str]:
+    """Return the photos whose class is not that of the first photo of their twin group."""
+    first: dict[int, int] = {}
+    pairs = zip(catalog.photos, groups.tolist(), strict=True)
+    return [photo.name for photo, group in pairs if first.setdefault(group, photo.label) != photo.label]
 
 
 def data_address(data: str) -> str:

@@ -1,6 +1,5 @@
 """What the report of a run shows, gathered from the run."""
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,16 +41,16 @@ def report_contents(
         split_counts=_split_counts(catalog),
         best_epoch=kept_weights(outcome),
         recipe_toml=recipe_to_share(folder),
-        environment=folder.read_json("environment.json"),
+        environment=_environment(folder.read_json("environment.json")),
         notes=[*catalog.notes, *outcome.notes],
         unreadable=catalog.unreadable,
     )
 
 
 def recipe_to_share(folder: RunFolder) -> str:
-    """Return recipe.toml without the path of the photos, which is nobody's business who is shown a report."""
+    """Return recipe.toml from what was asked on: where the photos lie is nobody's business who is shown a report."""
     text = folder.file("recipe.toml").read_text(encoding="utf-8")
-    return re.sub(r"^data = .*\n", "", text, count=1, flags=re.MULTILINE)
+    return text[text.index("[asked]") :]
 
 
 def kept_weights(outcome: "Outcome") -> str:
@@ -60,6 +59,13 @@ def kept_weights(outcome: "Outcome") -> str:
         early = ", training stopped early" if outcome.stopped_early else ""
         return f"best epoch {outcome.kept_epoch} of {len(outcome.history)}, picked on the validation photos{early}"
     return f"final weights, after epoch {outcome.kept_epoch}; no epoch was picked"
+
+
+def _environment(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return what people want to see of environment.json."""
+    device = facts.pop("device")
+    return {**facts, "device": device["name"], "cores": device["cores"], "backend": device["backend"],
+            "precision": device["precision"], "why": " ".join(device["reasons"])}  # fmt: skip
 
 
 def _summary(recipe: Recipe, model: "keras.Model", catalog: Catalog, evaluation: dict[str, Any]) -> str:

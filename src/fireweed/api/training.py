@@ -13,12 +13,15 @@ from fireweed.api.preparing import PreparedData, check_trainable, data_address, 
 from fireweed.data.catalog import Catalog
 from fireweed.data.plan import default_batch
 from fireweed.devices import DeviceChoice, choose_device, confirm, prepare_process
+from fireweed.devices.process import needed_environment, restart_with
+from fireweed.errors import DataError
 from fireweed.files import absolute, explained
 from fireweed.models.registry import find_entry
 from fireweed.recipe import Recipe
 from fireweed.reporting import Reporter, duration
 from fireweed.resolving import Resolved, resolve
 from fireweed.run import RunFacts, RunFolder
+from fireweed.text import is_text, readable
 
 
 @dataclass(frozen=True)
@@ -158,11 +161,18 @@ def restart_prepared(request: TrainRequest) -> None:
 
     For the command line; nothing may have been written or printed before.
     """
-    prepare_process(chosen_device(request, request.precision), request.deterministic, may_restart=True)
+    restart_with(needed_environment(chosen_device(request, request.precision), deterministic=request.deterministic))
 
 
 def run_facts(request: TrainRequest, asked: Recipe, catalog: Catalog) -> RunFacts:
-    """Return what identifies the run that this request means."""
+    """Return what identifies the run that this request means.
+
+    Raises:
+        DataError: a path that no text file can hold.
+    """
+    for path in (request.data, request.out or ""):
+        if not is_text(path):
+            raise DataError(f"the name {readable(path)} is not valid UTF-8; rename the folder")
     options: dict[str, Any] = {"deterministic": request.deterministic}
     if request.minutes is not None:
         options["minutes"] = request.minutes

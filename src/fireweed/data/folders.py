@@ -3,6 +3,7 @@
 The folder is scanned once; what it means is decided from the paths found, so that the rules can be read in one place.
 """
 
+import errno
 import os
 from collections import Counter
 from collections.abc import Iterable
@@ -37,13 +38,26 @@ def list_folder(folder: str | Path) -> tuple[list[str], list[str]]:
             for entry in entries:
                 if is_hidden(entry.name):
                     continue
-                if entry.is_dir():
+                if _is_loop(entry):
+                    files.append(entry.name)
+                elif entry.is_dir():
                     folders.append(entry.name)
                 elif entry.is_file() or (entry.is_symlink() and not Path(entry.path).exists()):
                     files.append(entry.name)
     except OSError as error:
         raise DataError(f"folder {quoted(str(folder))} cannot be read: {error.strerror or error}") from error
     return list(in_natural_order(files)), list(in_natural_order(folders))
+
+
+def _is_loop(entry: "os.DirEntry[str]") -> bool:
+    """Return whether a link leads back to itself, which is like one that leads to nothing."""
+    try:
+        entry.is_dir()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return True
+        raise
+    return False
 
 
 @dataclass
@@ -172,6 +186,7 @@ def _class_rows(
     """Return the rows (path, name, class, part) of the class folders in `top`, and notes on what was left out."""
     names = in_natural_order(photo[0] for photo in tree.photos if len(photo) > 1)
     strays = sum(len(photo) == 1 for photo in tree.photos)
+    check_distinct([class_name(name) for name in names], title)
     check_distinct(names, title)
     above = top.relative_to(folder).parts
     rows = []

@@ -60,8 +60,12 @@ def listed_shards(text: bytes, path: str) -> dict[str, ListedShard]:
     """
     try:
         content: Any = json.loads(text)
-    except (ValueError, RecursionError):
-        content = None
+    except (ValueError, RecursionError) as error:
+        if b'"fireweed"' not in text:
+            return {}
+        raise DataError(
+            f"{path} is damaged ({type(error).__name__}); copy it again, or remove it to have the photos split anew"
+        ) from error
     if not isinstance(content, dict) or "fireweed" not in content:
         return {}
     try:
@@ -71,7 +75,7 @@ def listed_shards(text: bytes, path: str) -> dict[str, ListedShard]:
             )
             for entry in content["shards"]
         }
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise DataError(
             f"{path} is damaged ({error!r}); copy it again, or remove it to have the photos split anew"
         ) from error

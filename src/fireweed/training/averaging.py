@@ -6,6 +6,7 @@ Keras's own `use_ema` leaves the norm statistics out and overwrites the weights 
 from typing import Any
 
 import keras
+import numpy as np
 
 
 class Averaging(keras.callbacks.Callback):
@@ -42,7 +43,13 @@ class Averaging(keras.callbacks.Callback):
             self._average = [keras.ops.copy(variable.value) for variable in model.weights]
 
     def restore(self, model: keras.Model, values: list[Any], updates: int, steps: int) -> None:
-        """Go on from what a checkpoint holds."""
+        """Go on from what a checkpoint holds.
+
+        Raises:
+            ValueError: it holds the average of another net.
+        """
+        if [np.shape(value) for value in values] != [tuple(variable.shape) for variable in model.weights]:
+            raise ValueError("the average is of another net")
         self.set_model(model)
         self.updates, self.steps = updates, steps
         self._average = [keras.ops.convert_to_tensor(value) for value in values]

@@ -61,7 +61,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             arrays = {key: file[key] for key in file.files}
         facts = json.loads(bytes(arrays.pop("facts")))
         return Checkpoint(facts.pop("epoch"), arrays, facts)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
         raise RunError(f"checkpoint {path} is damaged ({type(error).__name__})") from error
 
 

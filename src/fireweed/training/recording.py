@@ -3,7 +3,11 @@
 import csv
 import io
 import math
+import signal
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +24,26 @@ if TYPE_CHECKING:
 
 COLUMNS = ("epoch", "side", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate",
            "images_per_second", "seconds")  # fmt: skip
+
+
+@contextmanager
+def interrupts_noted(recorder: "Recorder") -> Iterator[None]:
+    """Note Ctrl-C beside raising it: raised within a framework's call-back it can be lost; the next step sees it."""
+    is_ours = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT) if is_ours else None
+    if before is not signal.default_int_handler:
+        yield  # another thread, a notebook's handler, or a caller that ignores it
+        return
+
+    def note(number: int, frame: Any) -> None:
+        recorder.is_interrupted = True
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Recorder(keras.callbacks.Callback):
@@ -40,6 +64,7 @@ class Recorder(keras.callbacks.Callback):
         self.best_epoch = 0
         self.is_best = False
         self.stopped_early = False
+        self.is_interrupted = False
         self._bar: Bar | None = None
         self._work_seconds = self._work_done = 0.0
         self._epoch_began = self._trained = self._warm_began = 0.0
@@ -89,6 +114,8 @@ class Recorder(keras.callbacks.Callback):
         self._bar.__enter__()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        if self.is_interrupted:
+            raise KeyboardInterrupt
         now = time.monotonic()
         self._step += 1
         if self._step == 1:

@@ -8,16 +8,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from fireweed.errors import FireweedError
+from fireweed.errors import FireweedError, RunError
 from fireweed.files import disk_full
-from fireweed.recipe import Recipe
+from fireweed.recipe import Recipe, TrainingSettings
 from fireweed.reporting import Reporter
 from fireweed.training.averaging import Averaging
 from fireweed.training.checkpoints import Checkpoint, newest_checkpoint, read_checkpoint, write_checkpoint
 from fireweed.training.engine import copy_variables, fast_twin
 from fireweed.training.metrics import PhotoAccuracy
 from fireweed.training.optimizers import build_optimizer
-from fireweed.training.recording import Recorder
+from fireweed.training.recording import Recorder, interrupts_noted
 from fireweed.training.schedules import learning_rates
 
 
@@ -78,6 +78,22 @@ def train(model: keras.Model, recipe: Recipe, data: TrainingInput, folder: Path,
     for note in notes:
         reporter.warn(note)
 
+    with interrupts_noted(recorder):
+        _fit_phases(twin, optimizer, settings, data, folder, (averaging, recorder, save))
+    save.put_kept_weights_in(twin, recorder.keeps_best)
+    if twin is not model:
+        copy_variables(twin, model)
+    return Outcome(
+        recorder.rows, rates, recorder.kept_epoch, recorder.keeps_best, recorder.stopped_early, resumed_at, notes
+    )
+
+
+def _fit_phases(
+    twin: keras.Model, optimizer: Any, settings: TrainingSettings, data: TrainingInput, folder: Path,
+    watchers: tuple[Averaging, Recorder, "Saver"],
+) -> None:  # fmt: skip
+    """Run Keras's own `fit` once a phase, from where the recorder says the training is."""
+    averaging, recorder, save = watchers
     end = 0
     for phase in settings.phases:
         end += phase.epochs
@@ -100,13 +116,6 @@ def train(model: keras.Model, recipe: Recipe, data: TrainingInput, folder: Path,
             raise data.failure() or disk_full(error, folder) or _out_of_memory(error) or error from error
         finally:
             recorder.close()
-
-    save.put_kept_weights_in(twin, recorder.keeps_best)
-    if twin is not model:
-        copy_variables(twin, model)
-    return Outcome(
-        recorder.rows, rates, recorder.kept_epoch, recorder.keeps_best, recorder.stopped_early, resumed_at, notes
-    )
 
 
 def compile_model(model: keras.Model, optimizer: keras.optimizers.Optimizer | None = None) -> None:
@@ -185,16 +194,25 @@ class Saver(keras.callbacks.Callback):
         checkpoint, notes = newest_checkpoint(self._folder)
         if checkpoint is None:
             return notes
-        for name, variables in (("weights", self._twin.weights), ("optimizer", self._optimizer.variables),
-                                ("seeds", self._seeds)):  # fmt: skip
+        try:
+            self._put_back(checkpoint)
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(
+                f"the checkpoint of epoch {checkpoint.epoch} in {self._folder} is of another net or recipe than "
+                "recipe.toml says; one of the two was changed: train into another folder"
+            ) from error
+        self._recorder.write_history()
+        return notes
+
+    def _put_back(self, checkpoint: Checkpoint) -> None:
+        groups = {"weights": self._twin.weights, "optimizer": self._optimizer.variables, "seeds": self._seeds}
+        for name, variables in groups.items():
             for variable, value in zip(variables, checkpoint.group(name), strict=True):
                 variable.assign(value)
         average = checkpoint.facts.pop("average")
         if self._averaging.is_on:
             self._averaging.restore(self._twin, checkpoint.group("average"), average["updates"], average["steps"])
         self._recorder.restore(checkpoint.epoch, checkpoint.facts)
-        self._recorder.write_history()
-        return notes
 
     def put_kept_weights_in(self, model: keras.Model, is_best: bool) -> None:
         """Give `model` the weights to keep: of the best epoch, or the average at the end."""
