@@ -12,7 +12,7 @@ from fireweed.training.engine import FusedBatchNormalization, copy_variables, fa
 def small_net(trainable: bool = True) -> keras.Model:
     inputs = keras.Input((None, None, 3))
     x = keras.layers.Rescaling(1 / 255)(inputs)
-    x = keras.layers.Conv2D(8, 3, activation="relu", padding="same")(x)
+    x = keras.layers.Conv2D(8, 3, activation="tanh", padding="same")(x)  # so that the norm is not merged with it
     x = keras.layers.BatchNormalization(momentum=0.9, trainable=trainable)(x)
     x = keras.layers.GlobalAveragePooling2D()(x)
     return keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(x))

@@ -1,7 +1,8 @@
 """The fast twin of a plain model: the same variables and the same answers, with parts that train faster.
 
-Keras 3 computes batch norm from single operations, each a pass over memory; on a CPU that is up to 40% of a step of
-a small net. TensorFlow has it as one fused operation. The model a user sees and saves stays plain Keras.
+On a CPU compiled kernels do convolution, relu and norm in one (`merging`), where they are there and the layers fit. Keras
+3 computes other batch norms from single operations, each a pass over memory, up to 40% of a step of a small net; here
+each is one operation, of the kernels or TensorFlow's own. The model a user sees and saves stays plain Keras.
 """
 
 from typing import Any
@@ -9,37 +10,51 @@ from typing import Any
 import keras
 
 from fireweed.errors import FireweedError
+from fireweed.kernels import native
+from fireweed.training.merging import Merger, move, scale_and_shift
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """Batch norm that uses TensorFlow's fused operation while it trains; the same weights and results as Keras's.
+    """Batch norm as one operation while it trains on TensorFlow; the same weights and results as Keras's.
 
-    The fused operation returns the variance with Bessel's correction, sum / (n - 1), where Keras keeps sum / n in its
-    moving variance, so it is scaled back. Frozen, in inference, in float64, or on other shapes it is plain Keras.
+    Frozen, in inference, in float64, or on other shapes it is plain Keras.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        import tensorflow as tf
-
         plain = not (training and self.trainable) or mask is not None or inputs.dtype == "float64"
         if plain or self.renorm or self.synchronized or len(inputs.shape) != 4 or self.axis not in (-1, 3):
             return super().call(inputs, training=training, mask=mask)
+        fits = inputs.dtype == "float32" and inputs.shape[-1] % native.LANES == 0
+        outputs, mean, variance = (self._by_kernel if fits and kernels_run() else self._by_tensorflow)(inputs)
+        move(self, mean, variance)
+        return outputs
+
+    def _by_kernel(self, inputs: Any) -> tuple[Any, Any, Any]:
+        from fireweed.kernels import operations
+
+        return operations.norm(inputs, *scale_and_shift(self), self.epsilon)
+
+    def _by_tensorflow(self, inputs: Any) -> tuple[Any, Any, Any]:
+        """Return output, mean and variance by TensorFlow's fused operation.
+
+        It returns the variance with Bessel's correction, sum / (n - 1), where Keras keeps sum / n, so it is scaled back.
+        """
+        import tensorflow as tf
+
         wide = tf.cast(inputs, "float32")  # as Keras does: half precision overflows in the sums
-        channels = inputs.shape[-1]
+        gamma, beta = (tf.cast(value, "float32") for value in scale_and_shift(self))
         outputs, mean, corrected, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=wide,
-            scale=tf.cast(self.gamma, "float32") if self.scale else tf.ones([channels]),
-            offset=tf.cast(self.beta, "float32") if self.center else tf.zeros([channels]),
-            mean=[],
-            variance=[],
-            epsilon=self.epsilon,
-            is_training=True,
+            x=wide, scale=gamma, offset=beta, mean=[], variance=[], epsilon=self.epsilon, is_training=True
         )
         count = tf.cast(tf.reduce_prod(tf.shape(inputs)[:3]), "float32")
-        variance = corrected * (tf.maximum(count - 1.0, 1.0) / count)
-        for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign(tf.cast(moving, "float32") * self.momentum + new * (1.0 - self.momentum))
-        return tf.cast(outputs, self.compute_dtype)
+        return tf.cast(outputs, self.compute_dtype), mean, corrected * (tf.maximum(count - 1.0, 1.0) / count)
+
+
+def kernels_run() -> bool:
+    """Return whether the compiled kernels can be used in this process: they are there, and no GPU does the work."""
+    import tensorflow as tf
+
+    return native.library() is not None and not tf.config.list_logical_devices("GPU")
 
 
 def fast_twin(model: keras.Model) -> keras.Model:
@@ -52,7 +67,13 @@ def fast_twin(model: keras.Model) -> keras.Model:
     """
     if keras.backend.backend() != "tensorflow":
         return model
-    twin = keras.models.clone_model(model, clone_function=_fast_layer)
+    merger = Merger(model) if kernels_run() else None
+
+    def fast_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
+        merged = merger.layer(layer) if merger else None
+        return merged or _fast_layer(layer)
+
+    twin = keras.models.clone_model(model, clone_function=fast_layer)
     copy_variables(model, twin)
     return twin
 

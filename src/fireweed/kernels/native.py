@@ -1,0 +1,184 @@
+"""The compiled kernels as functions of numpy arrays; `kernels.c` has what they compute and how.
+
+Arrays are float32, channels last: (images, height, width, channels). An array may be a slice of the channels of a wider
+one, so that parts of a concatenation are read and written in place. Calls leave Python's lock to others.
+"""
+
+import ctypes
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from fireweed.devices.machine import allowed_cores
+from fireweed.errors import DeviceError, nearest
+
+LANES = 8  # channels that the kernels work on at once: the most that outputs may not be divided by
+NAMES = ("avx512", "avx2", "neon")  # the best first
+SWITCH = "FIREWEED_KERNELS"
+
+_ALIGNMENT = 64  # TensorFlow takes an aligned array as it is, and copies any other
+
+
+@functools.cache
+def library() -> ctypes.CDLL | None:
+    """Return the compiled kernels that suit this machine; None where there are none.
+
+    The environment variable FIREWEED_KERNELS names one of them, or says `none`.
+
+    Raises:
+        DeviceError: it names another one.
+    """
+    asked = os.environ.get(SWITCH, "")
+    if asked not in ("", "none", *NAMES):
+        raise DeviceError(f"{SWITCH} is {asked!r}; {nearest(asked, ('none', *NAMES))}")
+    for name in NAMES if not asked else (asked,):
+        for path in sorted(Path(__file__).parent.glob(f"_{name}.*so")):
+            try:
+                loaded = ctypes.CDLL(str(path))
+            except OSError:
+                continue  # built for another machine
+            if loaded.usable():
+                return loaded
+    return None
+
+
+def empty(shape: tuple[int, ...]) -> np.ndarray:
+    """Return a new float32 array, not filled, that TensorFlow takes without a copy."""
+    count = int(np.prod(shape))
+    room = np.empty(count + _ALIGNMENT // 4, np.float32)
+    start = -room.ctypes.data % _ALIGNMENT // 4
+    return room[start : start + count].reshape(shape)
+
+
+def convolve(
+    x: np.ndarray, kernel: np.ndarray, y: np.ndarray, bias: np.ndarray | None = None, relu: bool = False,
+    adds: bool = False,
+) -> None:  # fmt: skip
+    """Write the "same" convolution of `x` with stride 1 into `y`, with bias and relu; `adds`: add it to what is there.
+
+    kernel: (1, 1, inputs, outputs) or (3, 3, inputs, outputs). Inputs and outputs are multiples of 8; with a 3x3 kernel,
+            without `adds`, any number of inputs will do, as long as x is no slice, but is fast only up to 4.
+    """
+    height, width, inputs, outputs = kernel.shape
+    images, rows, columns, _ = x.shape
+    sizes, target = (images, rows, columns, inputs, outputs), (_pointer(y), _stride(y))
+    if (height, width) == (1, 1):
+        pixels = images * rows * columns
+        _call("convolve_1x1", x, _stride(x), kernel, _pointer(bias), relu, adds, *target, pixels, inputs, outputs)
+    elif inputs % LANES:
+        _call("convolve_few", x, kernel, _pointer(bias), relu, *target, *sizes)
+    else:
+        _call("convolve_3x3", x, _stride(x), _transformed(kernel, False), _pointer(bias), relu, adds, *target, *sizes)
+
+
+def convolve_back(d: np.ndarray, kernel: np.ndarray, dx: np.ndarray, adds: bool = False) -> None:
+    """Write the gradient of the input of `convolve` into `dx`, given that of its output; `adds`: add it.
+
+    Inputs and outputs are multiples of 8.
+    """
+    height, width, inputs, outputs = kernel.shape
+    images, rows, columns, _ = d.shape
+    settings = (None, 0, adds, _pointer(dx), _stride(dx))
+    if (height, width) == (1, 1):
+        turned = np.ascontiguousarray(kernel[0, 0].T)
+        _call("convolve_1x1", d, _stride(d), turned, *settings, images * rows * columns, outputs, inputs)
+    else:
+        weights = _transformed(kernel, True)
+        _call("convolve_3x3", d, _stride(d), weights, *settings, images, rows, columns, outputs, inputs)
+
+
+def kernel_gradient(x: np.ndarray, d: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the gradient of the kernel of `convolve`, of the kernel's shape, given that of its output."""
+    gradient = np.empty(shape, np.float32)
+    images, rows, columns, _ = x.shape
+    places = (_pointer(x), _stride(x), _pointer(d), _stride(d), _pointer(gradient))
+    if shape[:2] == (1, 1):
+        _call("kernel_gradient_1x1", *places, images * rows * columns, *shape[2:])
+    elif shape[2] % LANES:
+        _call("kernel_gradient_few", x, d, _stride(d), gradient, images, rows, columns, *shape[2:])
+    else:
+        _call("kernel_gradient_3x3", *places, images, rows, columns, *shape[2:])
+    return gradient
+
+
+def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and biased variance of each channel, float64."""
+    # A first guess of the mean keeps the difference of squares from losing digits.
+    guess = np.ascontiguousarray(x[0, 0].mean(axis=0, dtype=np.float32))
+    pixels = x.size // x.shape[-1]
+    first, second = np.empty((2, x.shape[-1]))
+    _call("norm_sums", x, _stride(x), guess, first, second, pixels, x.shape[-1])
+    mean = first / pixels
+    return mean + guess, np.maximum(second / pixels - mean**2, 0.0)
+
+
+def normalize(
+    x: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray, y: np.ndarray, relu: bool = False
+) -> None:
+    """Write (x - mean) scale + shift, all float32 of shape (channels,), into `y`, with relu."""
+    _call("norm_apply", x, _stride(x), mean, scale, shift, relu, y, _stride(y), x.size // x.shape[-1], x.shape[-1])
+
+
+def gradient_sums(x: np.ndarray, d: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sums of each channel of d and of d (x - mean), float64."""
+    first, second = np.empty((2, x.shape[-1]))
+    pixels = x.size // x.shape[-1]
+    _call("norm_gradient_sums", x, _stride(x), d, _stride(d), mean, first, second, pixels, x.shape[-1])
+    return first, second
+
+
+def normalize_back(
+    x: np.ndarray, d: np.ndarray, mean: np.ndarray, factors: tuple[np.ndarray, np.ndarray, np.ndarray], dx: np.ndarray,
+    relu: bool,
+) -> np.ndarray:  # fmt: skip
+    """Write a d + b (x - mean) + e, with factors (a, b, e), into `dx`, 0 where relu gave 0; return its sums, float64."""
+    sums = np.empty(x.shape[-1])
+    a, b, e = factors
+    pixels = x.size // x.shape[-1]
+    _call("norm_gradient", x, _stride(x), d, _stride(d), mean, a, b, e, relu, dx, _stride(dx), sums, pixels,
+          x.shape[-1])  # fmt: skip
+    return sums
+
+
+def _transformed(kernel: np.ndarray, backward: bool) -> np.ndarray:
+    inputs, outputs = kernel.shape[2:]
+    weights = np.empty((36, outputs, inputs) if backward else (36, inputs, outputs), np.float32)
+    function = _function("transform_kernel")
+    function(
+        _pointer(kernel), _pointer(weights), ctypes.c_long(inputs), ctypes.c_long(outputs), ctypes.c_long(backward)
+    )
+    return weights
+
+
+def _call(name: str, *arguments: object) -> None:
+    sent = [
+        _pointer(value) if isinstance(value, np.ndarray) else ctypes.c_long(value) if isinstance(value, int) else value
+        for value in arguments
+    ]
+    if _function(name)(*sent, ctypes.c_long(allowed_cores())):
+        raise MemoryError(f"{name} found no memory")
+
+
+def _function(name: str) -> Callable[..., int]:
+    loaded = library()
+    if loaded is None:
+        raise DeviceError("there are no compiled kernels here; install Fireweed where there is a C compiler")
+    return getattr(loaded, name)
+
+
+def _pointer(array: np.ndarray | None) -> ctypes.c_void_p:
+    return ctypes.c_void_p(None if array is None else array.ctypes.data)
+
+
+def _stride(array: np.ndarray) -> ctypes.c_long:
+    """Return the floats from one pixel to the next, having checked that pixels lie in a row."""
+    step = array.strides[-2]
+    expected = (array.shape[1] * array.shape[2] * step, array.shape[2] * step, step, 4)
+    if array.dtype != np.float32 or any(
+        n > 1 and s != e for n, s, e in zip(array.shape, array.strides, expected, strict=True)
+    ):
+        raise ValueError(f"the kernels take float32 pixels in a row, not {array.dtype} with strides {array.strides}")
+    return ctypes.c_long(step // 4)

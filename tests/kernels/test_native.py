@@ -1,0 +1,114 @@
+"""The compiled kernels compute what numpy computes in float64, whatever the shape, slices included."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from fireweed.kernels import native
+
+pytestmark = pytest.mark.skipif(native.library() is None, reason="no compiled kernels: no C compiler, or another chip")
+
+SHAPES = [(2, 13, 9, 24, 24), (1, 8, 8, 8, 16), (1, 5, 7, 64, 40), (3, 1, 1, 16, 8), (1, 4, 33, 48, 72)]
+
+
+def random(*shape: int) -> np.ndarray:
+    return np.random.default_rng(sum(shape)).standard_normal(shape, dtype=np.float32)
+
+
+def slice_of(array: np.ndarray) -> np.ndarray:
+    """Return the same values as a slice of the channels of a wider array."""
+    wide = np.full((*array.shape[:-1], array.shape[-1] + 16), np.nan, np.float32)
+    wide[..., 8:-8] = array
+    return wide[..., 8:-8]
+
+
+def convolved(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    reach = kernel.shape[0] // 2
+    rows, columns = x.shape[1:3]
+    x = np.pad(x.astype(np.float64), ((0, 0), (reach, reach), (reach, reach), (0, 0)))
+    size = range(kernel.shape[0])
+    return sum(x[:, i : i + rows, j : j + columns] @ kernel[i, j].astype(np.float64) for i in size for j in size)
+
+
+def assert_close(ours: np.ndarray, exact: np.ndarray) -> None:
+    assert ours.shape == exact.shape
+    assert np.abs(ours - exact).max() <= 5e-6 * np.abs(exact).max()
+
+
+@pytest.mark.parametrize("side", [1, 3])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_convolution_and_its_gradients(shape, side):
+    images, rows, columns, inputs, outputs = shape
+    x, d = slice_of(random(images, rows, columns, inputs)), slice_of(random(images, rows, columns, outputs))
+    kernel, bias = random(side, side, inputs, outputs), random(outputs)
+    y, dx = slice_of(np.zeros_like(d)), np.zeros_like(x)
+    native.convolve(x, kernel, y, bias, relu=True)
+    assert_close(y, np.maximum(convolved(x, kernel) + bias, 0))
+    native.convolve_back(d, kernel, dx)
+    exact = convolved(d, kernel[::-1, ::-1].transpose(0, 1, 3, 2))
+    assert_close(dx, exact)
+    native.convolve_back(d, kernel, dx, adds=True)
+    assert_close(dx, 2 * exact)
+    reach = side // 2
+    padded = np.pad(x.astype(np.float64), ((0, 0), (reach, reach), (reach, reach), (0, 0)))
+    exact = np.array([[np.einsum("nhwc,nhwd->cd", padded[:, i : i + rows, j : j + columns], d) for j in range(side)]
+                      for i in range(side)])  # fmt: skip
+    assert_close(native.kernel_gradient(x, d, kernel.shape), exact)
+
+
+def test_convolution_of_photos_with_three_channels():
+    x, kernel, d = random(2, 7, 5, 3), random(3, 3, 3, 32), random(2, 7, 5, 32)
+    y = np.empty_like(d)
+    native.convolve(x, kernel, y, relu=True)
+    assert_close(y, np.maximum(convolved(x, kernel), 0))
+    padded = np.pad(x.astype(np.float64), ((0, 0), (1, 1), (1, 1), (0, 0)))
+    exact = np.array([[np.einsum("nhwc,nhwd->cd", padded[:, i : i + 7, j : j + 5], d) for j in range(3)]
+                      for i in range(3)])  # fmt: skip
+    assert_close(native.kernel_gradient(x, d, kernel.shape), exact)
+
+
+@pytest.mark.parametrize("channels", [8, 24, 200])
+def test_norm_of_values_far_from_zero(channels):
+    x = 1000 + random(3, 11, 7, channels)
+    mean, variance = native.moments(x)
+    exact = x.astype(np.float64).reshape(-1, channels)
+    assert np.abs(mean - exact.mean(axis=0)).max() < 1e-4
+    assert np.abs(variance / exact.var(axis=0) - 1).max() < 1e-4
+    d, y = random(3, 11, 7, channels), np.empty_like(x)
+    first, second = native.gradient_sums(x, d, mean.astype(np.float32))
+    assert np.allclose(first, d.astype(np.float64).sum((0, 1, 2)), atol=1e-4)
+    assert np.allclose(second, (d * (x - mean)).astype(np.float64).sum((0, 1, 2)), atol=1e-2)
+    native.normalize(x, *(v.astype(np.float32) for v in (mean, 1 / np.sqrt(variance), np.zeros(channels))), y)
+    assert np.allclose(y.mean((0, 1, 2)), 0, atol=1e-3) and np.allclose(y.std((0, 1, 2)), 1, atol=1e-3)
+
+
+def test_the_same_work_gives_the_same_bits():
+    x, d = random(2, 31, 17, 24), random(2, 31, 17, 48)
+    first, second = (native.kernel_gradient(x, d, (3, 3, 24, 48)) for _ in range(2))
+    assert np.array_equal(first, second)
+
+
+def test_pixels_that_do_not_lie_in_a_row_are_refused():
+    with pytest.raises(ValueError, match="in a row"):
+        native.convolve(random(1, 8, 8, 8)[:, ::2], random(1, 1, 8, 8), random(1, 4, 8, 8))
+
+
+def test_each_kind_of_instructions_gives_the_same():
+    code = (
+        "import numpy as np; from fireweed.kernels import native; x = np.ones((1, 9, 9, 24), np.float32);"
+        "y = np.empty((1, 9, 9, 24), np.float32); k = np.full((3, 3, 24, 24), 0.5, np.float32);"
+        "print(native.library() and (native.convolve(x, k, y) or y[0, 4, 4, 0]))"
+    )
+    seen = {}
+    for name in ("none", *native.NAMES):
+        environment = {**os.environ, native.SWITCH: name}
+        result = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        )
+        seen[name] = result.stdout.strip()
+    assert seen.pop("none") == "None"
+    values = [float(value) for value in seen.values() if value != "None"]
+    assert values and np.allclose(values, 108)
