@@ -59,8 +59,8 @@ def convolve(
 ) -> None:  # fmt: skip
     """Write the "same" convolution of `x` with stride 1 into `y`, with bias and relu; `adds`: add it to what is there.
 
-    kernel: (1, 1, inputs, outputs) or (3, 3, inputs, outputs). Inputs and outputs are multiples of 8; with a 3x3 kernel,
-            without `adds`, any number of inputs will do, as long as x is no slice, but is fast only up to 4.
+    kernel: (1, 1, inputs, outputs) or (3, 3, inputs, outputs). Inputs and outputs are multiples of 8; with a 3x3
+            kernel, without `adds`, any number of inputs will do, as long as x is no slice, but is fast only up to 4.
     """
     height, width, inputs, outputs = kernel.shape
     images, rows, columns, _ = x.shape
@@ -134,7 +134,7 @@ def normalize_back(
     x: np.ndarray, d: np.ndarray, mean: np.ndarray, factors: tuple[np.ndarray, np.ndarray, np.ndarray], dx: np.ndarray,
     relu: bool,
 ) -> np.ndarray:  # fmt: skip
-    """Write a d + b (x - mean) + e, with factors (a, b, e), into `dx`, 0 where relu gave 0; return its sums, float64."""
+    """Write a d + b (x - mean) + e, factors being (a, b, e), into `dx`, 0 where relu gave 0; return its sums, float64."""
     sums = np.empty(x.shape[-1])
     a, b, e = factors
     pixels = x.size // x.shape[-1]

@@ -1,4 +1,4 @@
-"""The kernels as TensorFlow operations with gradients: convolutions and batch norm in as few passes over memory as can be.
+"""The kernels as TensorFlow operations with gradients: convolutions and batch norm in few passes over memory.
 
 Each is a call of numpy functions inside TensorFlow's graph, which hands its arrays over without copying them.
 """

@@ -1,8 +1,8 @@
 """The fast twin of a plain model: the same variables and the same answers, with parts that train faster.
 
-On a CPU compiled kernels do convolution, relu and norm in one (`merging`), where they are there and the layers fit. Keras
-3 computes other batch norms from single operations, each a pass over memory, up to 40% of a step of a small net; here
-each is one operation, of the kernels or TensorFlow's own. The model a user sees and saves stays plain Keras.
+On a CPU compiled kernels do convolution, relu and norm in one (`merging`), where they are there and the layers fit.
+Keras 3 computes batch norm from single operations, each a pass over memory, up to 40% of a step of a small net; here it
+is one operation, of the kernels or TensorFlow's own. The model a user sees and saves stays plain Keras.
 """
 
 from typing import Any
@@ -37,7 +37,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     def _by_tensorflow(self, inputs: Any) -> tuple[Any, Any, Any]:
         """Return output, mean and variance by TensorFlow's fused operation.
 
-        It returns the variance with Bessel's correction, sum / (n - 1), where Keras keeps sum / n, so it is scaled back.
+        It returns the variance with Bessel's correction, sum / (n - 1), where Keras keeps sum / n: it is scaled back.
         """
         import tensorflow as tf
 

@@ -32,9 +32,9 @@ def find_merges(model: keras.Model) -> list[Merge]:
     behind: dict[str, str] = {}
     for layer in model.layers:
         before = _sources(layer)
-        if type(layer) is keras.layers.BatchNormalization and _norm_fits(layer) and len(before) == 1:
-            if _convolution_fits(before[0]) and _is_only_for(before[0], layer):
-                behind[layer.name] = before[0].name
+        is_norm = type(layer) is keras.layers.BatchNormalization and len(before) == 1 and _norm_fits(layer)
+        if is_norm and _convolution_fits(before[0]) and _is_only_for(before[0], layer):
+            behind[layer.name] = before[0].name
     merges, taken = [], set()
     for layer in model.layers:
         norms = _sources(layer)
@@ -137,7 +137,7 @@ class Merger:
 
 
 def merged(inputs: Any, pairs: Sequence[tuple[Any, Any]], training: bool) -> Any:
-    """Do convolutions, relus and norms of `pairs` in one, update the moving statistics as Keras does, and concatenate."""
+    """Do convolutions, relus and norms of `pairs` in one, let moving statistics follow as Keras does, and concatenate."""
     import tensorflow as tf
 
     from fireweed.kernels import operations
