@@ -134,7 +134,7 @@ def normalize_back(
     x: np.ndarray, d: np.ndarray, mean: np.ndarray, factors: tuple[np.ndarray, np.ndarray, np.ndarray], dx: np.ndarray,
     relu: bool,
 ) -> np.ndarray:  # fmt: skip
-    """Write a d + b (x - mean) + e, factors being (a, b, e), into `dx`, 0 where relu gave 0; return its sums, float64."""
+    """Write a d + b (x - mean) + e, factors being (a, b, e), into `dx`, 0 where relu gave 0; return the sums."""
     sums = np.empty(x.shape[-1])
     a, b, e = factors
     pixels = x.size // x.shape[-1]

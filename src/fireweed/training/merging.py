@@ -137,7 +137,7 @@ class Merger:
 
 
 def merged(inputs: Any, pairs: Sequence[tuple[Any, Any]], training: bool) -> Any:
-    """Do convolutions, relus and norms of `pairs` in one, let moving statistics follow as Keras does, and concatenate."""
+    """Do convolutions, relus and norms of `pairs` in one, concatenated; let moving statistics follow as Keras does."""
     import tensorflow as tf
 
     from fireweed.kernels import operations
