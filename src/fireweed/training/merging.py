@@ -13,8 +13,8 @@ import keras
 
 from fireweed.kernels import native
 
-LARGEST_3X3 = 1 << 16  # inputs x outputs: beyond, the transformed kernel leaves the cache, and plain oneDNN is as fast
-LARGEST_1X1 = 1 << 13
+LARGEST_3X3 = 1 << 15  # inputs x outputs: beyond, the transformed kernel leaves the cache, and oneDNN is as fast
+LARGEST_1X1 = 1 << 14
 
 
 @dataclass(frozen=True)
