@@ -86,7 +86,10 @@ def bench(
     try:
         for so_far in api.bench(request, stderr_reporter() if as_json else Reporter()):
             result = so_far
-    finally:  # with Ctrl-C too, what was measured is shown
+    except KeyboardInterrupt:
+        print("fireweed: stopped; what was measured is kept", file=sys.stderr)
+        raise
+    finally:
         if result is not None:
             sys.stdout.write((json.dumps(result, indent=1) if as_json else api.bench_text(result)) + "\n")
 
