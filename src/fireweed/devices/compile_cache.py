@@ -1,7 +1,10 @@
 """Where JAX keeps what XLA compiled, so that a second training starts sooner; bounded, since JAX's own bound is not.
 
-JAX bounds the folder itself only where the package filelock is installed, and refuses to work with a bound without.
-TensorFlow has such a cache too (--tf_xla_persistent_cache_directory); see docs/speed.md for why it is not used.
+Squeezenet's first step at 96 px on two CPU cores took 2.3 and 2.9 s of processor time in place of 9.4 (3 runs). JAX
+bounds the folder itself only where the package filelock is installed, and refuses to work with a bound without.
+TensorFlow 2.21 has such a cache too (--tf_xla_persistent_cache_directory, with --tf_xla_persistent_cache_device_types
+=CPU): 4.2 and 4.5 s in place of 12.2. It is not used, since a file cut short by a crash stops every later training
+with "Read less bytes than requested"; JAX warns and compiles again.
 """
 
 import hashlib
