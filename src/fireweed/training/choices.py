@@ -9,12 +9,13 @@ XLA would not be ready in time, so that shorter trainings go without; `fireweed 
 Figures are remembered, not verdicts: which is quicker in the end also depends on how long a training is, since XLA
 compiles anew in each phase.
 
-What was measured and is no choice, on 2 cores of an AMD EPYC with AVX-512 that did other work too (n: alternating pairs):
-steps per execution stay at 1. Eight steps at once save 1.1 ms of processor time a step (2.4 ms to 1.3 ms, a net of next
-to no work, n = 15), which is 1.7% of the demo recipe's steps, the smallest of any shipped recipe (41.0 to 40.3 ms,
-n = 15) and less of the others', and would tie averages and checkpoints to multiples. Threads stay as TensorFlow
-chooses them: one inter-operation thread gave equal best steps for squeezenet (96 px, batch 32, 0.501 to 0.497 s,
-n = 30) and the demo net (36.7 to 36.5 ms, n = 40), and slower ones for Xception (160 px, batch 16, 5.6 to 8.0 s, n = 12).
+Measured and left alone, on 2 cores of an AMD EPYC with AVX-512 that did other work too (n: alternating pairs):
+Steps per execution stay at 1. Eight steps at once save 1.1 ms of processor time a step (2.4 to 1.3 ms, a net of next
+to no work, n = 15). That is 1.7% of the demo recipe's steps (41.0 to 40.3 ms, n = 15), the smallest of any shipped
+recipe, and less of the others'; it would tie averages and checkpoints to multiples.
+Threads stay as TensorFlow chooses them. One inter-operation thread gave equal best steps for squeezenet (96 px, batch
+32, 0.501 to 0.497 s, n = 30) and the demo net (36.7 to 36.5 ms, n = 40), slower ones for Xception (160 px, batch 16,
+5.6 to 8.0 s, n = 12).
 """
 
 from collections.abc import Callable
