@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import sys
 from typing import Annotated, Optional
@@ -23,6 +24,7 @@ DATA_HELP = (
 )
 Device = Annotated[str, typer.Option(help="auto, tpu, gpu or cpu.")]
 Backend = Annotated[Text, typer.Option(help="tensorflow or jax; by default what suits the device.")]
+Precision = Annotated[Text, typer.Option(help="auto, float32, mixed_bfloat16 or mixed_float16.")]
 Tpu = Annotated[Text, typer.Option(help="Name of a Cloud TPU.")]
 Zone = Annotated[Text, typer.Option(help="Zone of that TPU.")]
 Project = Annotated[Text, typer.Option(help="Cloud project of that TPU.")]
@@ -44,8 +46,8 @@ def train(
     flip: Annotated[bool, typer.Option("--flip/--no-flip", help="Mirror training photos.")] = True,
     out: Annotated[Text, typer.Option(help="The run's folder; by default runs/NAME-HASH.")] = None,
     deterministic: Annotated[bool, typer.Option(help="Repeat exactly on this machine; slower.")] = False,
-    device: Device = "auto", backend: Backend = None,
-    precision: Annotated[Text, typer.Option(help="auto, float32, mixed_bfloat16 or mixed_float16.")] = None,
+    compile: Annotated[Text, typer.Option(help="auto, xla or none: what compiles the steps; auto measures.")] = None,
+    device: Device = "auto", backend: Backend = None, precision: Precision = None,
     tpu: Tpu = None, zone: Zone = None, project: Project = None,
 ) -> None:  # fmt: skip
     """Train a classifier on photos, or go on where the same command stopped."""
@@ -55,11 +57,41 @@ def train(
     request = api.TrainRequest(
         data=data, recipe=recipe, model=model, weights=weights, freeze=freeze, epochs=epochs, side=side,
         minutes=minutes, seed=seed, settings=tuple(setting), augment=augment, flip=flip, out=out,
-        deterministic=deterministic, device=device, backend=backend, precision=precision, tpu=tpu, zone=zone,
-        project=project,
+        deterministic=deterministic, compile=compile, device=device, backend=backend, precision=precision, tpu=tpu,
+        zone=zone, project=project,
     )  # fmt: skip
     api.restart_prepared(request)
     api.train_run(request, Reporter())
+
+
+@app.command()
+def bench(
+    model: Annotated[str, typer.Option(help="A net's name, or a net as a line.")] = "squeezenet",
+    side: Annotated[list[int], typer.Option(help="In pixels; may be given several times.")] = [],  # noqa: B006
+    batch: Annotated[list[int], typer.Option(help="Photos in a batch; may be given several times.")] = [],  # noqa: B006
+    photos: Annotated[Optional[int], typer.Option(help="How many an epoch has, to say its time.")] = None,  # noqa: UP045
+    data: Annotated[Text, typer.Option(help="Photos to count for that instead.")] = None,
+    xla: Annotated[bool, typer.Option("--xla/--no-xla", help="Try XLA too, for a minute or so.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="All figures as JSON.")] = False,
+    device: Device = "auto", backend: Backend = None, precision: Precision = None,
+) -> None:  # fmt: skip
+    """Measure which engine, batch and side suit this machine, and what a photo costs."""
+    from fireweed import api
+    from fireweed.reporting import Reporter, stderr_reporter
+
+    training = api.TrainRequest(data="drawn", model=model, device=device, backend=backend, precision=precision)
+    request = api.BenchRequest(training, tuple(side), tuple(batch), photos, data, xla)
+    api.restart_prepared(training)
+    result = None
+    try:
+        for so_far in api.bench(request, stderr_reporter() if as_json else Reporter()):
+            result = so_far
+    except KeyboardInterrupt:
+        print("fireweed: stopped; what was measured is kept", file=sys.stderr)
+        raise
+    finally:
+        if result is not None:
+            sys.stdout.write((json.dumps(result, indent=1) if as_json else api.bench_text(result)) + "\n")
 
 
 @app.command()

@@ -18,6 +18,7 @@ from fireweed.errors import RecipeError, nearest
 MAX_RECIPE_BYTES = 100_000
 
 Fit = Literal["crop", "pad", "squash"]
+Compile = Literal["auto", "xla", "none"]
 Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
 
 
@@ -112,6 +113,7 @@ class TrainingSettings(_Table):
     average:  decay of the moving average of the weights, updated every `average_every` steps; 0 is off.
     keep:     "final" keeps the last averaged weights; "best" those of the best validation accuracy.
     patience: stop after so many epochs without a better validation accuracy; 0 is off; implies keep = "best".
+    compile:  whether XLA compiles the steps; "auto" goes by measurement, see `training/choices.py`.
     """
 
     phases: tuple[Phase, ...] = (Phase(side=96, epochs=10),)
@@ -131,6 +133,7 @@ class TrainingSettings(_Table):
     keep: Literal["final", "best"] = "final"
     patience: int = Field(0, ge=0)
     precision: Precision = "auto"
+    compile: Compile = "auto"
     seed: int = Field(0, ge=0, lt=2**32)
     schedule: ScheduleSettings = ScheduleSettings()
 

@@ -89,6 +89,11 @@ class Reporter:
             counter.close()
 
 
+def stderr_reporter() -> Reporter:
+    """Return a reporter for commands whose standard output is for programs."""
+    return Reporter(Console(highlight=False, soft_wrap=True, stderr=True))
+
+
 class Counter:
     """A progress callback (done, total) that opens its bar at the first call."""
 

@@ -1,5 +1,7 @@
 """One function a command; the only place that joins data, models, training, evaluation and serving."""
 
+from fireweed.api.bench_table import bench_text
+from fireweed.api.benching import BenchRequest, bench
 from fireweed.api.looking import show_devices, show_model, show_models, show_photos, show_recipe, show_recipes
 from fireweed.api.python import Run, build_model, open_trained, train
 from fireweed.api.sharding import make_shards
@@ -7,8 +9,11 @@ from fireweed.api.training import TrainRequest, restart_prepared, train_run
 from fireweed.api.using import evaluate_run, predict, predictions_text
 
 __all__ = [
+    "BenchRequest",
     "Run",
     "TrainRequest",
+    "bench",
+    "bench_text",
     "build_model",
     "evaluate_run",
     "make_shards",

@@ -4,16 +4,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
+from fireweed.api.timing import speed_name
 from fireweed.data.catalog import Catalog
+from fireweed.devices import DeviceChoice
 from fireweed.errors import RecipeError
-from fireweed.models.registry import build_model, find_entry
+from fireweed.models.registry import find_entry
 from fireweed.recipe import Phase, Recipe, with_epochs
+from fireweed.remembered import remember
 from fireweed.reporting import Reporter
 from fireweed.resolving import Resolved
 
-TIMED_STEPS = 3
 OVERHEAD_SECONDS = 20.0  # bundle, evaluation and report at the end
 EPOCH_SECONDS = 0.3  # checkpoint, history and logs of each epoch
 MOST_TIMES_THE_EPOCHS = 3.0  # beyond which larger sides help more than further epochs
@@ -23,8 +23,9 @@ MOST_EPOCHS = 100_000  # as many as a recipe may have
 
 
 def fit_to_minutes(
-    resolved: Resolved, catalog: Catalog, minutes: float, started: float, keeps_sides: bool, reporter: Reporter
-) -> Resolved:
+    resolved: Resolved, catalog: Catalog, minutes: float, started: float, keeps_sides: bool, choice: DeviceChoice,
+    reporter: Reporter,
+) -> Resolved:  # fmt: skip
     """Return the recipe with phases that end `minutes` after `started`, a time of time.monotonic().
 
     The recipe's phases are kept in proportion. When the time allows fewer epochs than a third of the recipe's, sides
@@ -44,7 +45,7 @@ def fit_to_minutes(
     while True:
         phases = _scaled(recipe.training.phases, scale, smallest, largest)
         for side in {phase.side for phase in phases} - rates.keys():
-            rates[side] = measure_rate(recipe, len(catalog.classes), side)
+            rates[side] = measure_rate(recipe, len(catalog.classes), side, choice)
         left = minutes * 60 - OVERHEAD_SECONDS - (time.monotonic() - started) - sum(rates[p.side][1] for p in phases)
         # validating costs about a third of training, at the last side
         validating = validated / rates[phases[-1].side][0] / 3
@@ -73,24 +74,20 @@ def fit_to_minutes(
     return replace(resolved, recipe=recipe.model_copy(update={"training": training}))
 
 
-def measure_rate(recipe: Recipe, classes: int, side: int) -> tuple[float, float]:
-    """Return the images/s of a training step at `side`, and the seconds that its first step took, on a copy."""
-    from fireweed.training.engine import fast_twin
-    from fireweed.training.optimizers import build_optimizer
-    from fireweed.training.train import compile_model
+def measure_rate(recipe: Recipe, classes: int, side: int, choice: DeviceChoice) -> tuple[float, float]:
+    """Return the images/s of a training step at `side`, and the seconds that its first step took, on a copy.
 
-    batch = recipe.training.batch
-    has_flatten = find_entry(recipe.model.name).has_flatten
-    twin = fast_twin(build_model(recipe.model.name, classes, side if has_flatten else None, freeze=recipe.model.freeze))
-    compile_model(twin, build_optimizer(recipe.training, np.full(1, 1e-4, np.float32), twin))
-    images = np.random.default_rng(0).integers(0, 255, (batch, side, side, 3), np.uint8)
-    targets = np.eye(classes, dtype=np.float32)[np.arange(batch) % classes]
-    seconds = []
-    for _ in range(1 + TIMED_STEPS):
-        started = time.perf_counter()
-        twin.train_on_batch(images, targets)
-        seconds.append(time.perf_counter() - started)
-    return batch / float(np.median(seconds[1:])), seconds[0]
+    They are remembered, for later estimates.
+    """
+    from fireweed.training.stepping import time_steps
+
+    kind = recipe.training.compile
+    speed = time_steps(recipe, classes, side, kind)
+    remember(
+        speed_name(recipe, side, choice),
+        {f"step {kind}": speed.images_per_second, f"first {kind}": speed.first_step_seconds},
+    )
+    return speed.images_per_second, speed.first_step_seconds
 
 
 def _scaled(phases: Sequence[Phase], scale: float, least: int, most: int) -> tuple[Phase, ...]:

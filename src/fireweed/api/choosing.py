@@ -55,6 +55,7 @@ def _changes(request: "TrainRequest") -> dict[str, Any]:
         "training.side": request.side,
         "training.seed": request.seed,
         "training.precision": request.precision,
+        "training.compile": request.compile,
     }
     if not request.augment:
         changes["augment"] = AugmentSettings.off().model_dump()

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 from fireweed.api.building import TrainingParts, build_for_keeping
 from fireweed.api.judging import evaluation_of
 from fireweed.api.reporting import kept_weights, report_contents
-from fireweed.api.timing import remember_rates
 from fireweed.bundle import Bundle, write_bundle
 from fireweed.data.catalog import PARTS, Catalog
 from fireweed.evaluation.metrics import percent
@@ -27,7 +26,6 @@ def finish(
     """Judge the net to keep, write it as a bundle, and write the report, the last file of a run."""
     from fireweed.evaluation.report import write_report
 
-    remember_rates(recipe, outcome.history)
     plain = build_for_keeping(recipe, trained, len(catalog.classes))
     squares = parts.validation_squares()
     bundle = Bundle(plain, catalog.classes, recipe.evaluation_side, recipe.data.fit, {"temperature": None})

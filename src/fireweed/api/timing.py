@@ -1,82 +1,79 @@
 """How long a training will take: from what this machine did before, else from how fast it multiplies."""
 
-import json
-import time
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import Any
 
-import numpy as np
-
-from fireweed.files import cache_folder, write_text
-from fireweed.models.cost import total_cost
+from fireweed.api.limits import matrix_rate
+from fireweed.devices import DeviceChoice
+from fireweed.devices.machine import installed_version
 from fireweed.models.registry import build_model
-from fireweed.recipe import Recipe
-
-if TYPE_CHECKING:
-    import keras
+from fireweed.recipe import Phase, Recipe
+from fireweed.remembered import Figures, remember, remembered
+from fireweed.version import __version__
 
 PASSES = 3  # a training step costs about three forward passes: forward, and two gradients
 SHARE_OF_MATRIX_RATE = 0.35  # what a training step reaches of a matrix product's rate, as measured on two chips
-REMEMBERED = 200
+GROUNDS = ("from earlier runs here", "from steps timed here", "a rough guess; the first epoch shows more")
 
 
-def expected_seconds(
-    recipe: Recipe, model: "keras.Model", photos: int, may_guess: bool = True
-) -> tuple[float, str] | None:
+def expected_seconds(recipe: Recipe, classes: int, photos: int, choice: DeviceChoice) -> tuple[float, str] | None:
     """Return the seconds that the epochs of a resolved recipe will take on `photos` photos, and what that rests on.
 
-    may_guess: whether the CPU's matrix rate says something; it does not for an accelerator. None where nothing does.
+    None where nothing says it: the CPU's matrix rate tells nothing of an accelerator.
     """
-    known = _known_rates()
-    seconds, measured = 0.0, True
+    known = remembered()
+    seconds, weakest = 0.0, 0
     for phase in recipe.training.phases:
-        rate = known.get(_name(recipe, phase.side))
-        if rate is None:
-            if not may_guess:
+        figures = known.get(speed_name(recipe, phase.side, choice), {})
+        kind = "xla" if recipe.training.compile == "xla" else "none"
+        rates = [figures.get(f"run {kind}", 0.0), figures.get(f"step {kind}", 0.0)]
+        if not any(rates):
+            if choice.kind != "cpu":
                 return None
-            measured = False
-            rate = _guessed_rate(recipe, model, phase.side)
-        seconds += phase.epochs * photos / rate
-    return seconds, "from earlier runs here" if measured else "a rough guess; the first epoch shows more"
+            rates.append(_guessed_rate(recipe, classes, phase.side))
+        ground = next(number for number, rate in enumerate(rates) if rate)
+        seconds += phase.epochs * photos / rates[ground]
+        weakest = max(weakest, ground)
+    return seconds, GROUNDS[weakest]
 
 
-def remember_rates(recipe: Recipe, history: list[dict[str, Any]]) -> None:
-    """Keep the images/s of each side of a finished run for later guesses, if the cache can be written."""
-    known = _known_rates()
-    for row in history:
-        known[_name(recipe, int(row["side"]))] = row["images_per_second"]
-    try:
-        write_text(cache_folder() / "rates.json", json.dumps(dict(list(known.items())[-REMEMBERED:]), indent=0))
-    except Exception:
-        return
+def remember_rates(recipe: Recipe, history: list[dict[str, Any]], choice: DeviceChoice) -> None:
+    """Keep the images/s of each side of a finished run for later estimates."""
+    kind = "xla" if recipe.training.compile == "xla" else "none"
+    for side, rate in {int(row["side"]): float(row["images_per_second"]) for row in history}.items():
+        remember(speed_name(recipe, side, choice), {f"run {kind}": rate})
 
 
-def multiply_adds(recipe: Recipe, classes: int, side: int) -> int:
-    """Return the multiply-adds of one forward pass over one photo at `side`."""
-    return total_cost(build_model(recipe.model.name, classes, side)).multiply_adds
-
-
-def _guessed_rate(recipe: Recipe, model: "keras.Model", side: int) -> float:
-    a = np.ones((1024, 1024), np.float32)
-    a @ a
-    started = time.perf_counter()
-    for _ in range(4):
-        a @ a
-    per_second = 4 * 1024**3 / (time.perf_counter() - started)
-    each = multiply_adds(recipe, model.output_shape[-1], side)
-    return SHARE_OF_MATRIX_RATE * per_second / (PASSES * max(each, 1))
-
-
-def _name(recipe: Recipe, side: int) -> str:
-    import keras
-
-    policy = keras.mixed_precision.dtype_policy().name
+def speed_name(recipe: Recipe, side: int, choice: DeviceChoice) -> str:
+    """Return the name under which figures of such steps are remembered: all that they depend on."""
     frozen = " frozen" if recipe.model.freeze else ""
-    return f"{recipe.model.name}{frozen} {side} px batch {recipe.training.batch} {keras.backend.backend()} {policy}"
+    cpu = next((found for found in choice.found if found.kind == "cpu"), None)
+    chip = [choice.name, *(cpu.features if cpu else ()), f"{choice.cores} cores"]
+    versions = [f"{name} {installed_version(name)}" for name in dict.fromkeys(("keras", choice.backend))]
+    return ", ".join([
+        f"{recipe.model.name}{frozen} {side} px", f"batch {recipe.training.batch}", recipe.training.precision,
+        " ".join(chip), *versions, f"fireweed {__version__}",
+    ])  # fmt: skip
 
 
-def _known_rates() -> dict[str, float]:
-    try:
-        rates = json.loads((cache_folder() / "rates.json").read_text())
-        return {str(name): float(rate) for name, rate in rates.items() if rate > 0}
-    except (OSError, ValueError, AttributeError, TypeError):
-        return {}
+def main_side(phases: tuple[Phase, ...]) -> int:
+    """Return the side at which a training spends most of its time."""
+    return max(phases, key=lambda phase: phase.epochs * phase.side**2).side
+
+
+def known_figures(recipe: Recipe, side: int, choice: DeviceChoice) -> Figures:
+    """Return what is remembered of a resolved recipe's steps at `side` px."""
+    return remembered().get(speed_name(recipe, side, choice), {})
+
+
+@cache
+def multiply_adds(net: str, classes: int, side: int) -> int:
+    """Return the multiply-adds of one forward pass over one photo at `side`."""
+    from fireweed.models.cost import total_cost
+
+    return total_cost(build_model(net, classes, side)).multiply_adds
+
+
+def _guessed_rate(recipe: Recipe, classes: int, side: int) -> float:
+    each = multiply_adds(recipe.model.name, classes, side)
+    return SHARE_OF_MATRIX_RATE * matrix_rate() / (PASSES * max(each, 1))

@@ -42,6 +42,7 @@ class TrainRequest:
     flip: bool = True
     out: str | None = None
     deterministic: bool = False
+    compile: str | None = None
     device: str = "auto"
     backend: str | None = None
     precision: str | None = None
@@ -87,6 +88,7 @@ def _carry_out(
 ) -> None:  # fmt: skip
     from fireweed.api.building import TrainingParts, build_for_training, seed_everything
     from fireweed.api.finishing import finish
+    from fireweed.api.timing import remember_rates
     from fireweed.training.train import train
 
     seed_everything(facts.asked.training.seed, request.deterministic, choice.precision)
@@ -99,12 +101,13 @@ def _carry_out(
     if loaded:
         reporter.say(loaded)
     parts = TrainingParts(recipe, prepared.catalog, resolved.class_weights)
-    _announce(recipe, model, parts, choice, reporter)
+    _announce(recipe, model, len(prepared.catalog.classes), parts, choice, reporter)
     if not folder.is_started:
         folder.start(facts, recipe, prepared.catalog, prepared.groups)
     folder.write_json("environment.json", environment_facts(choice))
     try:
         outcome = train(model, recipe, parts.input(), folder.path, reporter)
+        remember_rates(recipe, outcome.history, choice)
         finish(folder, recipe, model, outcome, parts, prepared.catalog, reporter)
     finally:
         parts.close()
@@ -125,14 +128,23 @@ def _resolved(
     )
     if folder.is_started:
         return replace(resolved, recipe=folder.resolved())
+    from fireweed.api.compiling import with_compile
+
+    resolved = with_compile(
+        resolved, len(catalog.classes), sum(counts), choice, is_repeatable=request.deterministic,
+        may_try=request.minutes is None, reporter=reporter,
+    )  # fmt: skip
     if request.minutes is not None:
         from fireweed.api.budget import fit_to_minutes
 
-        return fit_to_minutes(resolved, catalog, request.minutes, started, asked.training.side is not None, reporter)
+        keeps_sides = asked.training.side is not None
+        return fit_to_minutes(resolved, catalog, request.minutes, started, keeps_sides, choice, reporter)
     return resolved
 
 
-def _announce(recipe: Recipe, model: Any, parts: Any, choice: DeviceChoice, reporter: Reporter) -> None:
+def _announce(
+    recipe: Recipe, model: Any, classes: int, parts: Any, choice: DeviceChoice, reporter: Reporter
+) -> None:  # fmt: skip
     from fireweed.api.timing import expected_seconds
 
     phases = ", ".join(f"{p.epochs} at {p.side} px" for p in recipe.training.phases)
@@ -140,7 +152,7 @@ def _announce(recipe: Recipe, model: Any, parts: Any, choice: DeviceChoice, repo
         f"{recipe.model.name}: {model.count_params():,} parameters; {recipe.total_epochs} epochs ({phases}), batch "
         f"{recipe.training.batch}, {parts.steps} steps an epoch"
     )
-    expected = expected_seconds(recipe, model, parts.photos, may_guess=choice.kind == "cpu")
+    expected = expected_seconds(recipe, classes, parts.photos, choice)
     if expected is None:
         reporter.say("how long it takes shows in the first epoch; --epochs, --side or --minutes make it shorter")
     else:

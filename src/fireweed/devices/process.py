@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fireweed.devices.choice import DeviceChoice
+from fireweed.devices.compile_cache import DIRECTORY, jax_cache_folder
 from fireweed.devices.machine import Machine
 
 MARKER = "FIREWEED_PREPARED"
@@ -31,6 +32,7 @@ READ_AT_IMPORT = {
     "TF_CPP_MIN_LOG_LEVEL": "tensorflow",
     "JAX_PLATFORMS": "jax",
     "XLA_FLAGS": "jax",
+    DIRECTORY: "jax",
 }
 
 
@@ -54,8 +56,12 @@ def needed_environment(
     wanted = {"TF_CPP_MIN_LOG_LEVEL": "3" if on_cpu else "2"}  # without a GPU, 2 still prints that CUDA does not start
     if choice.backend == "tensorflow" and on_cpu:
         wanted["TF_ENABLE_ONEDNN_OPTS"] = "1"  # TensorFlow leaves it off on chips without VNNI
-    if choice.backend == "jax" and on_cpu:
-        wanted["JAX_PLATFORMS"] = "cpu"
+    if choice.backend == "jax":
+        if on_cpu:
+            wanted["JAX_PLATFORMS"] = "cpu"
+        folder = None if DIRECTORY in environ else jax_cache_folder(machine)
+        if folder is not None:
+            wanted[DIRECTORY] = str(folder)
     missing = {name: value for name, value in wanted.items() if name not in environ}
     if environ.get("KERAS_BACKEND") != choice.backend:
         missing["KERAS_BACKEND"] = choice.backend
@@ -110,7 +116,7 @@ def prepare_in_process(environment: Mapping[str, str]) -> list[str]:
             continue
         os.environ[name] = value
         reader = READ_AT_IMPORT.get(name)
-        if reader in sys.modules and name != "TF_CPP_MIN_LOG_LEVEL":
+        if reader in sys.modules and name not in (DIRECTORY, "TF_CPP_MIN_LOG_LEVEL"):
             late.append(f"{name}={value} came too late, since {reader} was imported before; call fireweed first.")
     refused = [name for name in ALLOCATOR if name in environment and not _mallopt(*ALLOCATOR[name][2:])]
     if refused:

@@ -100,7 +100,7 @@ def _fit_phases(
         if recorder.epochs_done >= end or recorder.has_ended:
             continue
         recorder.side = phase.side
-        compile_model(twin, optimizer)
+        compile_model(twin, optimizer, settings.compile)
         try:
             twin.fit(
                 data.batches(phase.side, recorder.epochs_done * data.steps, end * data.steps),
@@ -113,28 +113,36 @@ def _fit_phases(
                 callbacks=[averaging, recorder, save, tensorboard(folder / "logs")],
             )
         except Exception as error:
-            raise data.failure() or disk_full(error, folder) or _out_of_memory(error) or error from error
+            raise data.failure() or disk_full(error, folder) or out_of_memory(error) or error from error
         finally:
             recorder.close()
 
 
-def compile_model(model: keras.Model, optimizer: keras.optimizers.Optimizer | None = None) -> None:
+def compile_model(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer | None = None, compile: str = "auto"
+) -> None:
     """Compile for batches of the pipeline, whose weights act on the loss and leave the accuracy alone.
 
-    On a CPU TensorFlow's own operations, by oneDNN, are faster than what XLA makes of them.
+    compile: "xla" or "none", as `training/choices.py` chose; "auto", in runs that were resolved before there was a
+             choice, is none on a CPU. JAX has XLA only, also where a run goes on that TensorFlow began.
     """
     import tensorflow as tf
 
-    on_cpu = keras.backend.backend() == "tensorflow" and not tf.config.list_logical_devices("GPU")
+    if keras.backend.backend() != "tensorflow":
+        jit: bool | str = "auto"
+    elif compile == "auto":
+        jit = "auto" if tf.config.list_logical_devices("GPU") else False
+    else:
+        jit = compile == "xla"
     model.compile(
         optimizer=optimizer,
         loss=keras.losses.CategoricalCrossentropy(),
         weighted_metrics=[PhotoAccuracy(name="accuracy")],
-        jit_compile=False if on_cpu else "auto",
+        jit_compile=jit,
     )
 
 
-def _out_of_memory(error: Exception) -> FireweedError | None:
+def out_of_memory(error: Exception) -> FireweedError | None:
     """Return what to do when a device has too little memory for a step, else None."""
     text = str(error)
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "OOM when allocating" in text:

@@ -1,0 +1,48 @@
+"""The engine's choice for a run: what is remembered or tried here, put into the resolved recipe."""
+
+from dataclasses import replace
+
+from fireweed.api.timing import expected_seconds, known_figures, main_side, speed_name
+from fireweed.devices import DeviceChoice
+from fireweed.devices.process import needed_environment
+from fireweed.recipe import Recipe
+from fireweed.remembered import Figures, remember
+from fireweed.reporting import Reporter, duration
+from fireweed.resolving import Resolved
+from fireweed.training.choices import choose_compile
+from fireweed.training.trial import run_trial
+
+
+def with_compile(
+    resolved: Resolved, classes: int, photos: int, choice: DeviceChoice, is_repeatable: bool, may_try: bool,
+    reporter: Reporter,
+) -> Resolved:  # fmt: skip
+    """Return the recipe with `training.compile` decided, and a note that says what and why.
+
+    is_repeatable: neither time anything nor go by what was timed before, so that the same command chooses the same.
+    may_try:       whether there is time for a trial.
+    """
+    recipe = resolved.recipe
+    side = main_side(recipe.training.phases)
+    known: Figures = {}
+    expected = None
+    if recipe.training.compile == "auto" and choice.backend == "tensorflow" and not is_repeatable:
+        known = known_figures(recipe, side, choice)
+        expected = expected_seconds(recipe, classes, photos, choice) if may_try else None
+
+    def trial(limit_seconds: float) -> Figures:
+        reporter.say(f"trying XLA on a copy at {side} px, for {duration(limit_seconds)} at most")
+        return try_xla(recipe, classes, side, choice, limit_seconds)
+
+    chosen = choose_compile(recipe, choice.backend, choice.kind, known, expected[0] if expected else None, trial)
+    training = recipe.training.model_copy(update={"compile": chosen.compile})
+    return replace(
+        resolved, recipe=recipe.model_copy(update={"training": training}), notes=(*resolved.notes, chosen.sentence)
+    )
+
+
+def try_xla(recipe: Recipe, classes: int, side: int, choice: DeviceChoice, limit_seconds: float) -> Figures:
+    """Try XLA in a child process prepared like this one, and remember what was measured."""
+    figures = run_trial(recipe, classes, side, limit_seconds, needed_environment(choice))
+    remember(speed_name(recipe, side, choice), figures)
+    return figures

@@ -1,0 +1,63 @@
+"""Timed training steps on a copy of a net: the one measurement behind estimates, --minutes, choices and `bench`."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from fireweed.models.registry import build_model, find_entry
+from fireweed.recipe import Recipe
+from fireweed.training.engine import fast_twin
+from fireweed.training.optimizers import build_optimizer
+from fireweed.training.train import compile_model
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast training steps are.
+
+    images_per_second:  by the median step.
+    first_step_seconds: what the first step takes, which traces and compiles.
+    """
+
+    images_per_second: float
+    first_step_seconds: float
+
+
+def time_steps(
+    recipe: Recipe, classes: int, side: int, compile: str, least_steps: int = 3, most_steps: int = 3,
+    enough_seconds: float = 0.0,
+) -> Speed:  # fmt: skip
+    """Time steps of a resolved recipe at `side` px, after one that compiles.
+
+    There are `least_steps` of them, and more until they took `enough_seconds`, at most `most_steps`.
+
+    compile: "xla", "none", or "auto" for what holds unmeasured.
+    """
+    step = make_step(recipe, classes, side, compile)
+    first = step()
+    seconds: list[float] = []
+    while len(seconds) < least_steps or (len(seconds) < most_steps and sum(seconds) < enough_seconds):
+        seconds.append(step())
+    return Speed(recipe.training.batch / float(np.median(seconds)), first)
+
+
+def make_step(recipe: Recipe, classes: int, side: int, compile: str) -> Callable[[], float]:
+    """Return a function that makes a training step on a copy of the recipe's net and returns the seconds it took.
+
+    Photos are noise; the weights are random ones, since what they are changes no time.
+    """
+    batch = recipe.training.batch
+    fixed_side = side if find_entry(recipe.model.name).has_flatten else None
+    twin = fast_twin(build_model(recipe.model.name, classes, fixed_side, freeze=recipe.model.freeze))
+    compile_model(twin, build_optimizer(recipe.training, np.full(1, 1e-4, np.float32), twin), compile)
+    images = np.random.default_rng(0).integers(0, 255, (batch, side, side, 3), np.uint8)
+    targets = np.eye(classes, dtype=np.float32)[np.arange(batch) % classes]
+
+    def step() -> float:
+        started = time.perf_counter()
+        twin.train_on_batch(images, targets)
+        return time.perf_counter() - started
+
+    return step

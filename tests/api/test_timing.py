@@ -1,0 +1,70 @@
+"""Estimates go by what was measured here, say on what grounds, and never mix machines or settings."""
+
+import dataclasses
+
+import pytest
+
+from fireweed.api import timing
+from fireweed.api.timing import expected_seconds, main_side, multiply_adds, remember_rates, speed_name
+from fireweed.devices import DeviceChoice
+from fireweed.devices.machine import Found
+from fireweed.recipe import checked
+from fireweed.remembered import remember
+
+CPU = DeviceChoice("cpu", 1, "Plain CPU", "tensorflow", "float32", found=(Found("cpu", "Plain CPU", 1, cores=2),))
+GPU = DeviceChoice("gpu", 1, "NVIDIA H100", "jax", "mixed_bfloat16", found=CPU.found)
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("FIREWEED_CACHE", str(tmp_path))
+
+
+def recipe(compile="none", **model):
+    return checked({"model": {"name": "conv 4 | gap", **model}, "training": {
+        "phases": [{"side": 16, "epochs": 3}, {"side": 32, "epochs": 2}], "batch": 8, "precision": "float32",
+        "compile": compile}})  # fmt: skip
+
+
+def row(side, rate):
+    return {"epoch": 1, "side": side, "images_per_second": rate}
+
+
+def test_finished_runs_say_how_long_the_next_one_takes():
+    remember_rates(recipe(), [row(16, 90.0), row(16, 100.0), row(32, 25.0)], CPU)
+    assert expected_seconds(recipe(), 5, 1000, CPU) == (pytest.approx(3 * 10 + 2 * 40), "from earlier runs here")
+
+
+def test_timed_steps_serve_where_no_run_was():
+    remember_rates(recipe(), [row(16, 100.0)], CPU)
+    remember(speed_name(recipe(), 32, CPU), {"step none": 50.0})
+    assert expected_seconds(recipe(), 5, 1000, CPU) == (pytest.approx(3 * 10 + 2 * 20), "from steps timed here")
+
+
+def test_a_guess_is_called_one_and_made_for_cpus_only(monkeypatch):
+    monkeypatch.setattr(timing, "matrix_rate", lambda: 1e9)
+    seconds, basis = expected_seconds(recipe(), 5, 1000, CPU)
+    each = [multiply_adds("conv 4 | gap", 5, side) for side in (16, 32)]
+    assert seconds == pytest.approx(1000 * 3 / 0.35e9 * (3 * each[0] + 2 * each[1]), rel=1e-6)
+    assert "rough guess" in basis
+    assert expected_seconds(recipe(), 5, 1000, GPU) is None
+
+
+def test_rates_with_xla_say_nothing_of_steps_without(monkeypatch):
+    monkeypatch.setattr(timing, "matrix_rate", lambda: 1e9)
+    remember_rates(recipe("xla"), [row(16, 100.0), row(32, 25.0)], CPU)
+    assert "rough guess" in expected_seconds(recipe(), 5, 1000, CPU)[1]
+    assert "earlier runs" in expected_seconds(recipe("xla"), 5, 1000, CPU)[1]
+
+
+def test_another_machine_or_setting_has_another_name():
+    other_chip = dataclasses.replace(CPU, found=(Found("cpu", "Plain CPU", 1, cores=2, features=("AVX2",)),))
+    fewer_cores = dataclasses.replace(CPU, found=(Found("cpu", "Plain CPU", 1, cores=1),))
+    larger = recipe().model_copy(update={"training": recipe().training.model_copy(update={"batch": 16})})
+    names = [speed_name(recipe(), 16, choice) for choice in (CPU, GPU, other_chip, fewer_cores)]
+    names += [speed_name(recipe(), 32, CPU), speed_name(larger, 16, CPU), speed_name(recipe(freeze=True), 16, CPU)]
+    assert len(set(names)) == len(names)
+
+
+def test_the_main_side_is_where_the_time_goes():
+    assert main_side(recipe().training.phases) == 32
