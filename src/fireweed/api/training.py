@@ -140,6 +140,8 @@ def _announce(recipe: Recipe, model: Any, parts: Any, choice: DeviceChoice, repo
         f"{recipe.model.name}: {model.count_params():,} parameters; {recipe.total_epochs} epochs ({phases}), batch "
         f"{recipe.training.batch}, {parts.steps} steps an epoch"
     )
+    for note in parts.cache_notes():
+        reporter.say(note)
     expected = expected_seconds(recipe, model, parts.photos, may_guess=choice.kind == "cpu")
     if expected is None:
         reporter.say("how long it takes shows in the first epoch; --epochs, --side or --minutes make it shorter")
