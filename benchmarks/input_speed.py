@@ -16,10 +16,11 @@ from typing import Any
 
 from fireweed.api.preparing import prepare_data
 from fireweed.data.changes import AugmentSettings
-from fireweed.data.pipeline import Batches, SquareCache
+from fireweed.data.pipeline import Batches
 from fireweed.data.plan import Plan
 from fireweed.data.shards import write_shards
 from fireweed.data.sources import open_data
+from fireweed.data.squares import SquareCache
 from fireweed.recipe import DataSettings
 from fireweed.reporting import Reporter
 from machine_facts import machine_facts

@@ -15,6 +15,7 @@ import pytest
 from fireweed.run import open_run
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL on this system")
+TIMED = ("seconds", "images_per_second", "waiting_share")
 NET = "conv 8 | pool | conv 8 | drop 0.2 | gap"
 ASK = ["train", "--data", "drawn", "--model", NET, "--side", "32", "--epochs", "5", "--deterministic",
        "--set", "training.average=0.9"]  # fmt: skip
@@ -28,9 +29,7 @@ def start(out) -> subprocess.Popen:
 
 
 def lasting(run):
-    return [
-        {k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in open_run(run).history()
-    ]
+    return [{k: v for k, v in row.items() if k not in TIMED} for row in open_run(run).history()]
 
 
 def weights(run):

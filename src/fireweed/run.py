@@ -147,10 +147,10 @@ class RunFolder:
         return self._csv("photos.csv", PHOTO_COLUMNS)
 
     def history(self) -> list[dict[str, float]]:
-        """Return the rows of history.csv as numbers."""
+        """Return the rows of history.csv as numbers, without the figures that an older version did not take."""
         rows = self._csv("history.csv", ("epoch",))
         try:
-            return [{name: float(value) for name, value in row.items()} for row in rows]
+            return [{name: float(value) for name, value in row.items() if value != ""} for row in rows]
         except (TypeError, ValueError) as error:
             raise RunError(f"{self.file('history.csv')} is damaged ({error})") from error
 

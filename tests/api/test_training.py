@@ -16,6 +16,7 @@ from fireweed.errors import DataError, FireweedError, RunError
 from fireweed.reporting import Reporter
 
 NET = "conv 4 | pool | conv 8 | gap"
+TIMED = ("seconds", "images_per_second", "waiting_share")
 
 
 def train(data, out, **options):
@@ -27,7 +28,7 @@ def train(data, out, **options):
 
 
 def lasting(folder):
-    return [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in folder.history()]
+    return [{k: v for k, v in row.items() if k not in TIMED} for row in folder.history()]
 
 
 def test_two_classes_of_thirty_photos_adapt_and_say_so(make_photos, tmp_path):

@@ -1,5 +1,6 @@
 """Batches carry out the plan: the right photos, changed as planned, and only training photos are changed."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 from fireweed.data.catalog import Photo
 from fireweed.data.changes import AugmentSettings
 from fireweed.data.decode import decode_square
-from fireweed.data.pipeline import Batches, SquareCache
+from fireweed.data.pipeline import Batches
 from fireweed.data.plan import Plan
+from fireweed.data.squares import SquareCache
 from fireweed.errors import DataError
 from fireweed.files import sha256_of
 
@@ -94,19 +96,13 @@ def test_mixing_smoothing_and_class_weights_shape_targets_and_weights(photos):
     assert not np.array_equal(images[0], batches.cache.gather(rows.index[0])[0])
 
 
-@pytest.mark.parametrize("memory_bytes", [10**9, 0])
-def test_squares_are_the_same_in_memory_and_on_disk(photos, memory_bytes):
-    cache = SquareCache(photos, 16, "squash", memory_bytes=memory_bytes)
-    for _ in range(2):
-        squares = cache.gather(np.array([3, 3, 0, 15]))
-        for square, index in zip(squares, [3, 3, 0, 15], strict=True):
-            assert np.array_equal(square, decode_square(Path(photos[index].path).read_bytes(), 16, "squash"))
-    cache.close()
-
-
-def test_without_room_anywhere_batches_are_still_made(photos, monkeypatch):
-    monkeypatch.setattr(SquareCache, "_room", lambda *arguments: None)
-    assert len(SquareCache(photos, 16, "crop").gather(np.array([1, 2]))) == 2
+def test_it_is_known_when_the_batch_of_each_step_was_ready(photos):
+    plan = Plan(1, [p.key for p in photos], labels_of(photos), 4)
+    batches = Batches(SquareCache(photos, 16, "crop"), labels_of(photos), 2, 4)
+    before = time.monotonic()
+    list(batches.training(plan, 16, 4, 12))
+    made = [batches.made_at(step) for step in range(4, 12)]
+    assert all(before < at < time.monotonic() for at in made) and batches.made_at(3) == 0
 
 
 def test_a_photo_that_vanishes_is_named(photos, tmp_path):

@@ -1,6 +1,7 @@
 """A training gives the weights to keep, records what it did, and goes on where it was stopped."""
 
 import csv
+import time
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ from fireweed.reporting import Reporter
 from fireweed.training.train import TrainingInput, train
 
 STEPS, BATCH = 3, 4
+TIMED = ("seconds", "images_per_second", "waiting_share")
 VALIDATION = (np.random.default_rng(7).integers(0, 256, (8, 12, 12, 3), np.uint8),
               np.eye(2, dtype=np.float32)[[0, 1] * 4], np.ones(8, np.float32))  # fmt: skip
 
@@ -38,12 +40,18 @@ class StoppedError(Exception):
     pass
 
 
-def data(stop_at: int | None = None) -> TrainingInput:
-    """Batches that are a function of the step, as a plan's are; `stop_at`: the step at which the process dies."""
+def data(stop_at: int | None = None, seconds: float = 0.0) -> TrainingInput:
+    """Batches that are a function of the step, as a plan's are; `stop_at`: the step at which the process dies.
+
+    seconds: how long each takes to make.
+    """
+    made_at: dict[int, float] = {}
 
     def make(step, side):
         if step == stop_at:
             raise StoppedError
+        time.sleep(seconds)
+        made_at[int(step)] = time.monotonic()
         rng = np.random.default_rng(int(step))
         photos = rng.integers(0, 256, (BATCH, side, side, 3)).astype(np.uint8)
         labels = rng.integers(0, 2, BATCH)
@@ -61,7 +69,7 @@ def data(stop_at: int | None = None) -> TrainingInput:
         return tf.data.Dataset.range(first, last).map(one)
 
     validation = tf.data.Dataset.from_tensor_slices(VALIDATION).batch(4)
-    return TrainingInput(BATCH * STEPS, STEPS, batches, validation)
+    return TrainingInput(BATCH * STEPS, STEPS, batches, validation, made_at=lambda step: made_at[step])
 
 
 def run(folder, asked, model=None, stop_at=None):
@@ -71,7 +79,7 @@ def run(folder, asked, model=None, stop_at=None):
 
 
 def lasting(rows):
-    return [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in rows]
+    return [{k: v for k, v in row.items() if k not in TIMED} for row in rows]
 
 
 @pytest.mark.parametrize("stop_at", [4, 7, 10])
@@ -98,6 +106,16 @@ def test_history_file_holds_every_epoch_and_the_rate_in_force(tmp_path):
     assert [int(row["epoch"]) for row in rows] == list(range(1, 9))
     expected = [1e-5, 8.8e-5, 1.66e-4, 2.44e-4, 3.22e-4, 4e-4, 3.22e-4, 2.596e-4]
     assert np.allclose([float(row["learning_rate"]) for row in rows], expected, rtol=1e-5)
+
+
+def test_the_history_says_how_long_the_steps_waited_for_their_photos(tmp_path):
+    for seconds in (0.3, 0.0):
+        folder = tmp_path / str(seconds)
+        folder.mkdir()
+        outcome = train(net(), recipe(), data(seconds=seconds), folder, Reporter(is_silent=True))
+        shares = [row["waiting_share"] for row in outcome.history]
+        assert all(0 <= share <= 1 for share in shares)
+        assert min(shares) > 0.5 if seconds else np.median(shares) < 0.5
 
 
 def test_best_epoch_is_kept_even_when_training_runs_to_its_end(tmp_path, monkeypatch):

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fireweed.data.catalog import Catalog
-from fireweed.data.pipeline import Batches, SquareCache
+from fireweed.data.pipeline import Batches
 from fireweed.data.plan import Plan
+from fireweed.data.squarefile import file_bytes
+from fireweed.data.squares import SquareCache
+from fireweed.data.store import LIMIT_VARIABLE, open_store
 from fireweed.errors import RunError
 from fireweed.models.registry import build_model, find_entry
 from fireweed.recipe import Recipe
@@ -85,8 +88,11 @@ class TrainingParts:
         largest = max(phase.side for phase in settings.phases)
         is_cropped = recipe.augment.crop != (1.0, 1.0)  # else the margin would only blur the photos
         side = round(largest * recipe.data.margin) if is_cropped else largest
-        self.training_cache = SquareCache(training.photos, side, recipe.data.fit)
-        self.validation_cache = SquareCache(validation.photos, recipe.evaluation_side, recipe.data.fit)
+        self._store = open_store()
+        self.training_cache = SquareCache(training.photos, side, recipe.data.fit, store=self._store)
+        self.validation_cache = SquareCache(
+            validation.photos, recipe.evaluation_side, recipe.data.fit, store=self._store
+        )
         self._plan = Plan(
             settings.seed, [photo.key for photo in training.photos], training.labels(), settings.batch,
             planned_changes(recipe.augment), class_weights,
@@ -107,7 +113,31 @@ class TrainingParts:
             batches=lambda side, first, last: self._training.training(self._plan, side, first, last),
             validation=self._validation.evaluation(),
             failure=lambda: self._training.failure or self._validation.failure,
+            made_at=self._training.made_at,
         )
+
+    def cache_notes(self) -> list[str]:
+        """Return sentences on where the decoded photos are kept, and whether there is room for all."""
+        caches = (self.training_cache, self.validation_cache)
+        photos, found = sum(len(c.photos) for c in caches), sum(c.found for c in caches)
+        notes = []
+        if found:
+            notes.append(f"{found:,} of {photos:,} photos need no decoding: an earlier run did it")
+        if self._store is not None and found < photos:
+            gigabytes = sum(file_bytes(len(c.photos) - c.found, c.side_px) for c in caches) / 1e9
+            notes.append(
+                f"decoded photos are kept in {self._store.folder} for later runs ({gigabytes:.2g} GB more, at most "
+                f"{self._store.limit_bytes / 1e9:g} GB in all; {LIMIT_VARIABLE} sets the limit, 0 turns it off)"
+                if self._store.may_write
+                else f"decoded photos are not kept for later runs: another run is writing to {self._store.folder}"
+            )
+        for cache in caches:
+            if cache.in_memory < len(cache.photos):
+                notes.append(
+                    f"memory holds {cache.in_memory:,} of {len(cache.photos):,} decoded photos; others come from disk "
+                    f"as far as {LIMIT_VARIABLE} allows, or are decoded anew in each epoch"
+                )
+        return notes
 
     def validation_squares(self) -> list[np.ndarray]:
         """Return the validation photos as the net sees them, each uint8 (side, side, 3)."""
@@ -116,4 +146,6 @@ class TrainingParts:
     def close(self) -> None:
         self.training_cache.close()
         self.validation_cache.close()
+        if self._store is not None:
+            self._store.close()
         gc.collect()

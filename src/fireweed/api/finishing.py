@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from fireweed.api.building import TrainingParts, build_for_keeping
 from fireweed.api.judging import evaluation_of
-from fireweed.api.reporting import kept_weights, report_contents
+from fireweed.api.reporting import bottleneck_notes, kept_weights, report_contents
 from fireweed.bundle import Bundle, write_bundle
 from fireweed.data.catalog import PARTS, Catalog
 from fireweed.evaluation.metrics import percent
@@ -60,6 +60,8 @@ def bundle_facts(recipe: Recipe, catalog: Catalog, outcome: "Outcome", evaluatio
 def _say_result(folder: RunFolder, outcome: "Outcome", evaluation: dict[str, Any], reporter: Reporter) -> None:
     low, high = evaluation["interval_95"]
     reporter.say()
+    for note in bottleneck_notes(outcome.history):
+        reporter.say(note)
     reporter.say(
         f"validation accuracy {percent(evaluation['accuracy'])} ({percent(low)} to {percent(high)} with 95% "
         f"confidence, {evaluation['photos']} photos; {kept_weights(outcome)})"

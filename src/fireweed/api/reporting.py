@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fireweed.training.train import Outcome
 
 GRID_PHOTOS = 40
+BOTTLENECK_SHARE = 0.1  # of an epoch's training time spent waiting for photos, from which on it is said
 MISTAKES = 24
 
 
@@ -42,7 +43,7 @@ def report_contents(
         best_epoch=kept_weights(outcome),
         recipe_toml=recipe_to_share(folder),
         environment=_environment(folder.read_json("environment.json")),
-        notes=[*catalog.notes, *outcome.notes],
+        notes=[*catalog.notes, *outcome.notes, *bottleneck_notes(outcome.history)],
         unreadable=catalog.unreadable,
     )
 
@@ -59,6 +60,23 @@ def kept_weights(outcome: "Outcome") -> str:
         early = ", training stopped early" if outcome.stopped_early else ""
         return f"best epoch {outcome.kept_epoch} of {len(outcome.history)}, picked on the validation photos{early}"
     return f"final weights, after epoch {outcome.kept_epoch}; no epoch was picked"
+
+
+def bottleneck_notes(history: list[dict[str, Any]]) -> list[str]:
+    """Return a sentence on the epochs in which the step waited for photos, with the figure; none where it did not.
+
+    history: rows of history.csv as numbers; those of older versions have no `waiting_share`.
+    """
+    slow = [row for row in history if row.get("waiting_share", 0) > BOTTLENECK_SHARE]
+    if not slow:
+        return []
+    worst = max(slow, key=lambda row: row["waiting_share"])
+    where = f"{len(slow)} of {len(history)} epochs, most in epoch" if len(slow) > 1 else "epoch"
+    return [
+        f"input, not compute, was the bottleneck in {where} {worst['epoch']:.0f}: "
+        f"{percent(worst['waiting_share'], 0)} of its training time was spent waiting for photos "
+        f"({worst['images_per_second']:,.0f} photos/s)"
+    ]
 
 
 def _environment(facts: dict[str, Any]) -> dict[str, Any]:

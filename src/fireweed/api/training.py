@@ -152,6 +152,8 @@ def _announce(
         f"{recipe.model.name}: {model.count_params():,} parameters; {recipe.total_epochs} epochs ({phases}), batch "
         f"{recipe.training.batch}, {parts.steps} steps an epoch"
     )
+    for note in parts.cache_notes():
+        reporter.say(note)
     expected = expected_seconds(recipe, classes, parts.photos, choice)
     if expected is None:
         reporter.say("how long it takes shows in the first epoch; --epochs, --side or --minutes make it shorter")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fireweed.training.train import TrainingInput
 
 COLUMNS = ("epoch", "side", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate",
-           "images_per_second", "seconds")  # fmt: skip
+           "images_per_second", "seconds", "waiting_share")  # fmt: skip
 
 
 @contextmanager
@@ -69,6 +69,7 @@ class Recorder(keras.callbacks.Callback):
         self._work_seconds = self._work_done = 0.0
         self._epoch_began = self._trained = self._warm_began = 0.0
         self._step = 0
+        self._waited = self._step_began = self._step_ended = 0.0
 
     @property
     def epochs_done(self) -> int:
@@ -99,7 +100,7 @@ class Recorder(keras.callbacks.Callback):
             raise RunError(f"the checkpoint is of epoch {epochs} but holds {len(self.rows)} rows of history")
 
     def write_history(self) -> None:
-        """Write history.csv, a row an epoch."""
+        """Write history.csv, a row an epoch; a figure that an older version did not take stays empty."""
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()
@@ -107,23 +108,30 @@ class Recorder(keras.callbacks.Callback):
         write_text(self._folder / "history.csv", text.getvalue())
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self._epoch_began = self._warm_began = time.monotonic()
+        self._epoch_began = self._warm_began = self._step_ended = self._step_began = time.monotonic()
         self._step = 0
+        self._waited = 0.0
         title = f"epoch {epoch + 1}/{self._recipe.total_epochs} {self.side} px"
         self._bar = self._reporter.bar(title, self._data.steps)
         self._bar.__enter__()
+
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        self._step_began = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         if self.is_interrupted:
             raise KeyboardInterrupt
         now = time.monotonic()
         self._step += 1
+        waited = self._wait(batch)
         if self._step == 1:
             self._warm_began = now  # the first step of a phase traces and compiles
         elif self._bar is not None:
+            self._waited += waited
             words = f"{self._rate(now):.1f} images/s, {duration(self._left(now))} left"
             shown = {name: float(value) for name, value in (logs or {}).items()} if self._reporter.is_live else {}
             self._bar.update(self._step, ", ".join([words, *(f"{name} {value:.3f}" for name, value in shown.items())]))
+        self._step_ended = now
 
     def on_test_begin(self, logs: dict | None = None) -> None:
         self._trained = time.monotonic()
@@ -144,6 +152,7 @@ class Recorder(keras.callbacks.Callback):
         row["learning_rate"] = float(self._rates[epoch * self._data.steps])
         row["images_per_second"] = round(self._data.photos / max(self._trained - self._epoch_began, 1e-9), 2)
         row["seconds"] = round(now - self._epoch_began, 2)
+        row["waiting_share"] = round(self._waited / max(self._trained - self._warm_began, 1e-9), 4)
         self.rows.append(row)
         self._judge(values["val_accuracy"])
         self._reporter.say(
@@ -165,6 +174,15 @@ class Recorder(keras.callbacks.Callback):
         if patience and self.epochs_done - self.best_epoch >= patience:
             self.stopped_early = True
             self.model.stop_training = True
+
+    def _wait(self, batch: int) -> float:
+        """Return the seconds that the step just ended stood still for its batch.
+
+        Keras takes the batch between two steps on JAX, within the step on TensorFlow.
+        """
+        between = self._step_began - self._step_ended
+        made_at = self._data.made_at(self.epochs_done * self._data.steps + batch)
+        return between + max(0.0, made_at - self._step_began)
 
     def _rate(self, now: float) -> float:
         return (self._step - 1) * self._data.photos / self._data.steps / max(now - self._warm_began, 1e-9)

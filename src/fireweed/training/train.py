@@ -30,6 +30,7 @@ class TrainingInput:
                    from the start of the training.
     validation:    a finite tf.data.Dataset of the same at the evaluation side.
     failure:       the error that stopped the input, if one did (tf.data would show it as its own).
+    made_at:       step -> when its batch was ready, by time.monotonic(); 0 where that is not known.
     """
 
     photos: int
@@ -37,6 +38,7 @@ class TrainingInput:
     batches: Callable[[int, int, int], Any]
     validation: Any
     failure: Callable[[], FireweedError | None] = lambda: None
+    made_at: Callable[[int], float] = lambda step: 0.0
 
 
 @dataclass
