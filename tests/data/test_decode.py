@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fireweed.data.decode import FOREIGN_SUFFIXES, decode_square, looks_like_photo, read_photo, to_square
+from fireweed.data import decode
+from fireweed.data.decode import (
+    FOREIGN_SUFFIXES,
+    decode_square,
+    looks_like_photo,
+    read_photo,
+    read_photo_and_size,
+    to_square,
+)
 from fireweed.errors import PhotoError
 
 
@@ -285,3 +293,55 @@ def test_photos_are_known_by_suffix_or_else_by_first_bytes(tmp_path):
     assert not looks_like_photo(tmp_path / "README")
     assert looks_like_photo("a/IMG.JPEG") and looks_like_photo("a/x.heic") and ".nef" in FOREIGN_SUFFIXES
     assert not looks_like_photo("notes.txt")
+
+
+JPEG_KINDS = [
+    {}, {"subsampling": 0}, {"subsampling": 1}, {"progressive": True}, {"keep_rgb": True}, {"restart_marker_blocks": 3},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("options", JPEG_KINDS, ids=str)
+def test_jpegs_have_pillows_pixels_to_the_bit(options, mode, monkeypatch):
+    data = encoded(noise(93, 61).convert(mode), "JPEG", **options)
+    ours = [read_photo(data, at_least_px) for at_least_px in (0, 3, 10, 20)]
+    assert [len(rgb) for rgb in ours] == [61, 8, 31, 61]
+    monkeypatch.setattr(decode, "_by_simplejpeg", lambda *_: None)
+    for rgb, at_least_px in zip(ours, (0, 3, 10, 20), strict=True):
+        np.testing.assert_array_equal(rgb, read_photo(data, at_least_px))
+
+
+def test_damaged_jpegs_are_judged_as_pillow_judges_them(monkeypatch):
+    random = np.random.default_rng(3)
+    damaged = []
+    for options in JPEG_KINDS:
+        good = np.frombuffer(encoded(noise(50, 40), "JPEG", **options), np.uint8)
+        for _ in range(15):
+            changed = good.copy()
+            changed[random.integers(2, len(good), 3)] = random.integers(0, 256, 3)
+            place = random.integers(2, len(good))
+            damaged += [changed.tobytes(), good[:place].tobytes(), np.delete(good, slice(place, place + 20)).tobytes()]
+
+    def told(data):
+        try:
+            return read_photo(data).tobytes()
+        except PhotoError as error:
+            return str(error)
+
+    ours = [told(data) for data in damaged]
+    assert 0 < sum(isinstance(one, str) for one in ours) < len(ours)
+    monkeypatch.setattr(decode, "_by_simplejpeg", lambda *_: None)
+    assert ours == [told(data) for data in damaged]
+
+
+def test_squares_are_near_those_of_an_antialiased_bicubic_filter():
+    for width, height in ((300, 200), (800, 600), (150, 100), (90, 70)):
+        picture = noise(width, height).crop((0, 0, min(width, height), min(width, height)))
+        theirs = np.asarray(picture.resize((96, 96), Image.Resampling.BICUBIC)).astype(int)
+        assert np.abs(to_square(np.asarray(picture), 96) - theirs).mean() < 4
+
+
+def test_full_size_is_told_of_a_photo_decoded_small_and_turned():
+    data = encoded(noise(901, 603), "JPEG", exif=turned_exif(6))
+    rgb, size = read_photo_and_size(data, 100)
+    assert rgb.shape == (451, 302, 3) and size == (901, 603)

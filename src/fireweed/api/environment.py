@@ -10,7 +10,7 @@ from fireweed.devices import DeviceChoice
 from fireweed.devices.process import ALLOCATOR, TUNABLES
 from fireweed.version import __version__
 
-PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pillow", "opencv-python-headless", "h5py")
+PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pillow", "simplejpeg", "opencv-python-headless", "h5py")
 VARIABLES = ("KERAS_BACKEND", "TF_ENABLE_ONEDNN_OPTS", "OMP_NUM_THREADS", *ALLOCATOR, TUNABLES)
 
 

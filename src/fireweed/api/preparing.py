@@ -6,6 +6,7 @@ import os
 import numpy as np
 
 from fireweed.data.catalog import PARTS, Catalog
+from fireweed.data.jpegs import JpegSquares
 from fireweed.data.sources import NAMED_SETS, open_data
 from fireweed.data.split import split
 from fireweed.data.survey import survey
@@ -26,12 +27,17 @@ class PreparedData:
     groups: np.ndarray
 
 
-def prepare_data(data: str, settings: DataSettings, reporter: Reporter) -> PreparedData:
-    """Open the data, read every photo once, find twins, split, and say what was found."""
+def prepare_data(
+    data: str, settings: DataSettings, reporter: Reporter, squares: JpegSquares | None = None
+) -> PreparedData:
+    """Open the data, read every photo once, find twins, split, and say what was found.
+
+    squares: given the square of each photo, in the order of the resulting catalog.
+    """
     with reporter.counting("opening") as progress:
         opened = open_data(data if data in NAMED_SETS else os.path.expanduser(data), progress=progress)  # noqa: PTH111
     with reporter.counting("reading photos") as progress:
-        found = survey(opened, progress=progress)
+        found = survey(opened, progress=progress, squares=squares)
     groups = group_twins(found)
     catalog = split(found.catalog, groups, settings.validation, settings.test)
     describe(catalog, groups, reporter)

@@ -7,13 +7,16 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
-from fireweed.data.catalog import PARTS, Catalog, Photo, Unreadable
+import numpy as np
+
+from fireweed.data.catalog import PARTS, Catalog, Unreadable
 from fireweed.data.dealing import ShardPlan, deal, lanes_of
-from fireweed.data.decode import Fit, decode_square
+from fireweed.data.decode import Fit, read_photo
+from fireweed.data.jpegs import JpegSquares
 from fireweed.data.manifest import MANIFEST, ListedShard, manifest_text
 from fireweed.data.parallel import in_order
 from fireweed.data.records import read_bytes
@@ -85,6 +88,7 @@ def write_shards(
     fit: Fit = "crop",
     quality: int = 95,
     progress: Progress | None = None,
+    squares: JpegSquares | None = None,
 ) -> ShardSummary:
     """Write the photos of a surveyed catalog as shards of JPEG squares into a new folder, with a manifest.
 
@@ -96,6 +100,7 @@ def write_shards(
         count: shards; fewer are written where there are fewer photos.
         quality: of the JPEGs, 1 to 100; colours are stored at full resolution.
         progress: told photos.
+        squares: those that the survey made, in the order of the catalog; without them the photos are decoded again.
 
     Raises:
         DataError: `out` is not a new or empty folder; there are fewer shards than parts; no photo can be read.
@@ -104,13 +109,16 @@ def write_shards(
     check_out_folder(out)
     if not all(photo.key for photo in catalog.photos):
         raise ValueError("shards are written of photos with keys; survey the catalog first")
+    jpeg_of = _decoded(catalog, JpegSquares(side_px, fit, quality, out)) if squares is None else squares.__getitem__
+    if squares is not None and (len(squares), squares.side_px, squares.fit) != (len(catalog), side_px, fit):
+        raise ValueError("the squares are not those of this catalog")
     plans = deal(catalog, count)
     out = out.absolute()
     new_folders = [folder for folder in (out.parent, *out.parent.parents) if not folder.exists()]
     aside = out.with_name(f".{secrets.token_hex(4)}.{out.name}")
     try:
         aside.mkdir(parents=True)
-        shards, unreadable = _write_all(catalog, plans, aside, side_px, fit, quality, progress)
+        shards, unreadable = _write_all(catalog, plans, aside, side_px, jpeg_of, progress)
         lanes = {plan.part: lanes_of(sum(len(p.photos) for p in plans if p.part == plan.part)) for plan in plans}
         write_text(aside / MANIFEST, manifest_text(catalog.classes, side_px, fit, quality, lanes, shards))
         _publish(aside, out)
@@ -139,82 +147,83 @@ def _write_all(
     plans: list[ShardPlan],
     folder: Path,
     side_px: int,
-    fit: Fit,
-    quality: int,
+    jpeg_of: Callable[[int], bytes],
     progress: Progress | None,
 ) -> tuple[list[ListedShard], tuple[Unreadable, ...]]:
-    """Write the planned shards in order, while a pool of threads decodes and encodes ahead, across their borders."""
+    """Write the planned shards in order, while a pool of threads makes records ahead, across their borders.
 
-    def examples(photos: list[Photo]) -> list[bytes | Unreadable]:
-        return [_example(photo, catalog.classes, side_px, fit, quality) for photo in photos]
+    Waiting for the disk and hashing what was written are another thread's work. A shard of which no photo can be read
+    is left out.
+    """
 
-    results = in_order(examples, (chunk for plan in plans for chunk in _chunks(catalog, plan)))
-    shards: list[ListedShard] = []
+    def examples(positions: np.ndarray) -> list[bytes | Unreadable]:
+        return [_example(catalog, position, side_px, jpeg_of) for position in positions.tolist()]
+
+    results = in_order(examples, (chunk for plan in plans for chunk in _chunks(plan)))
+    shards: list[Future[ListedShard]] = []
     unreadable: list[Unreadable] = []
     done = 0
-    with contextlib.closing(results):
-        for plan in plans:
+    with contextlib.closing(results), ThreadPoolExecutor(1) as closing:
+        for number, plan in enumerate(plans):
             counts: dict[str, int] = {}
-            with _record_writer(folder / "under-way") as write:
-                for photos in _chunks(catalog, plan):
-                    for photo, example in zip(photos, next(results), strict=True):
+            written = folder / f"under-way-{number}"
+            with _record_writer(written) as write:
+                for positions in _chunks(plan):
+                    for position, example in zip(positions.tolist(), next(results), strict=True):
                         if isinstance(example, Unreadable):
                             unreadable.append(example)
                             continue
                         write(example)
-                        name = catalog.classes[photo.label]
+                        name = catalog.classes[catalog.photos[position].label]
                         counts[name] = counts.get(name, 0) + 1
-                    done += len(photos)
+                    done += len(positions)
                     if progress:
                         progress(done, len(catalog))
-            shards += _closed(folder, plan, counts, shard_name(catalog.title), len(shards), len(plans))
+            if counts:
+                name = f"{shard_name(catalog.title)}{len(shards):0{max(2, len(str(len(plans) - 1)))}d}"
+                shards.append(closing.submit(_closed, written, name, plan, counts))
+            else:
+                written.unlink()
     if not shards:
         first = unreadable[0]
         raise DataError(
             f"none of the {done:,} photos in {catalog.title} can be read; the first: {first.name}: {first.reason}"
         )
-    return shards, tuple(unreadable)
+    return [shard.result() for shard in shards], tuple(unreadable)
 
 
-def _chunks(catalog: Catalog, plan: ShardPlan) -> Iterator[list[Photo]]:
-    photos = (catalog.photos[i] for i in plan.photos)
-    while chunk := list(islice(photos, _PHOTOS_AT_ONCE)):
-        yield chunk
+def _chunks(plan: ShardPlan) -> Iterator[np.ndarray]:
+    for start in range(0, len(plan.photos), _PHOTOS_AT_ONCE):
+        yield plan.photos[start : start + _PHOTOS_AT_ONCE]
 
 
-def _closed(
-    folder: Path, plan: ShardPlan, counts: dict[str, int], name: str, number: int, planned: int
-) -> list[ListedShard]:
-    """Give the shard just written its name, which tells its records; leave none where no photo of it could be read."""
-    written = folder / "under-way"
+def _decoded(catalog: Catalog, squares: JpegSquares) -> Callable[[int], bytes]:
+    """Return the function that reads a photo, by its position, and makes its JPEG anew."""
+    return lambda i: squares.encode(read_photo(read_bytes(catalog.photos[i]), squares.side_px))
+
+
+def _closed(written: Path, name: str, plan: ShardPlan, counts: dict[str, int]) -> ListedShard:
+    """Bring the shard just written to the disk and give it its name, which tells its records."""
     records = sum(counts.values())
-    if not records:
-        written.unlink()
-        return []
-    digits = max(2, len(str(planned - 1)))
-    place = folder / f"{name}{number:0{digits}d}-{records}.tfrec"
+    place = written.with_name(f"{name}-{records}.tfrec")
     with open(written, "rb+") as file:
         os.fsync(file.fileno())
     written.rename(place)
-    return [ListedShard(place.name, records, sha256_of(place), plan.part, plan.lanes, counts)]
+    return ListedShard(place.name, records, sha256_of(place), plan.part, plan.lanes, counts)
 
 
-def _example(photo: Photo, classes: tuple[str, ...], side_px: int, fit: Fit, quality: int) -> bytes | Unreadable:
+def _example(catalog: Catalog, position: int, side_px: int, jpeg_of: Callable[[int], bytes]) -> bytes | Unreadable:
     """Return a photo as the codelab's record, a serialized tf.train.Example, with its key."""
-    import cv2
-
     tf = tensorflow()
 
+    photo, classes = catalog.photos[position], catalog.classes
     try:
-        square = decode_square(read_bytes(photo), side_px, fit)
+        jpeg = jpeg_of(position)
     except PhotoError as error:
         return Unreadable(photo.name or photo.path, str(error))
-    settings = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    settings += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-    encoded = cv2.imencode(".jpg", cv2.cvtColor(square, cv2.COLOR_RGB2BGR), settings)[1].tobytes()
     example = tf.train.Example()
     feature = example.features.feature
-    feature["image"].bytes_list.value.append(encoded)
+    feature["image"].bytes_list.value.append(jpeg)
     feature["class"].int64_list.value.append(photo.label)
     feature["label"].bytes_list.value.append(classes[photo.label].encode())
     feature["size"].int64_list.value.extend((side_px, side_px))  # height, width

@@ -3,15 +3,15 @@
 import dataclasses
 import functools
 import hashlib
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import BytesIO
 
 import numpy as np
 
 from fireweed.data.catalog import Catalog, Photo, Unreadable
-from fireweed.data.decode import read_photo
-from fireweed.data.headers import format_of, orientation
+from fireweed.data.decode import read_photo_and_size
+from fireweed.data.jpegs import JpegSquares
 from fireweed.data.parallel import in_order
 from fireweed.data.records import read_bytes
 from fireweed.errors import DataError, PhotoError
@@ -51,7 +51,11 @@ class _Seen:
 
 
 def survey(
-    catalog: Catalog, progress: Progress | None = None, workers: int | None = None, least_classes: int = 2
+    catalog: Catalog,
+    progress: Progress | None = None,
+    workers: int | None = None,
+    least_classes: int = 2,
+    squares: JpegSquares | None = None,
 ) -> Survey:
     """Read and fully decode every photo of the catalog once, in a pool of threads; leave out what cannot be read.
 
@@ -62,16 +66,25 @@ def survey(
         progress: told photos.
         workers: threads; None is the number of processors.
         least_classes: with fewer classes left there is nothing to tell apart, which is an error.
+        squares: given the square of each photo that can be read, in the order of the result's catalog, so that nobody
+            need decode it again. The hashes are then of larger pictures and may differ in a bit or two.
 
     Raises:
         DataError: no photo can be read, or too few classes are left.
+        FireweedError: the squares find no room.
     """
+    import cv2
+
+    cv2.setNumThreads(1)  # each photo is one thread's work; OpenCV's own threads would only add to those here
     photos = catalog.photos
     chunks = [photos[start : start + _PHOTOS_AT_ONCE] for start in range(0, len(photos), _PHOTOS_AT_ONCE)]
     looks: list[_Seen | Unreadable] = []
-    for found in in_order(_look_at_all, chunks, workers):
-        looks += found
-        if progress:
+    results = in_order(functools.partial(_look_at_all, squares), chunks, workers)
+    for look, square in itertools.chain.from_iterable(results):
+        looks.append(look)
+        if squares is not None and square is not None:
+            squares.add(square)
+        if progress and (len(looks) % _PHOTOS_AT_ONCE == 0 or len(looks) == len(photos)):
             progress(len(looks), len(photos))
     seen = [look for look in looks if isinstance(look, _Seen)]
     kept = tuple(
@@ -94,21 +107,25 @@ def survey(
 def perceptual_hash(rgb: np.ndarray) -> tuple[int, float]:
     """Return the 64-bit hash of a picture, and how much its grey varies: a standard deviation in levels.
 
-    It is imagehash's `phash`, bit for bit: the signs, against their median, of the 8 x 8 lowest frequencies of the
-    picture in 32 x 32 pixels (after Krawetz, "Looks like it", hackerfactor.com, 2011), at five times its speed.
+    It is imagehash's `phash` but for how the picture is made small, which is ten times as fast: the signs, against
+    their median, of the 8 x 8 lowest frequencies of the picture in 32 x 32 pixels (after Krawetz, "Looks like it",
+    hackerfactor.com, 2011).
 
     Args:
         rgb: uint8 of shape (height, width, 3).
     """
     import cv2
-    from PIL import Image
 
-    grey = Image.fromarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))
-    small = np.asarray(grey.resize((_HASH_PX, _HASH_PX), Image.Resampling.LANCZOS), np.float64)
+    small = rgb
+    while min(small.shape[:2]) >= 3 * _HASH_PX:
+        high, wide = small.shape[0] // 2, small.shape[1] // 2
+        small = cv2.resize(small[: 2 * high, : 2 * wide], (wide, high), interpolation=cv2.INTER_AREA)
+    grey = cv2.resize(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), (_HASH_PX, _HASH_PX), interpolation=cv2.INTER_AREA)
     waves = _waves()
-    low = waves @ small @ waves.T
-    bits = np.packbits(low > np.median(low))
-    return int.from_bytes(bits.tobytes(), "big"), float(small.std())
+    low = (waves @ grey.astype(np.float64) @ waves.T).ravel()
+    below, above = np.sort(low)[low.size // 2 - 1 : low.size // 2 + 1]
+    bits = np.packbits(low > (below + above) / 2)
+    return int.from_bytes(bits.tobytes(), "big"), float(cv2.meanStdDev(grey)[1][0, 0])
 
 
 @functools.cache
@@ -118,33 +135,23 @@ def _waves() -> np.ndarray:
     return 2 * np.cos(np.pi / _HASH_PX * np.arange(_FREQUENCIES)[:, None] * place)
 
 
-def _look_at_all(photos: tuple[Photo, ...]) -> list[_Seen | Unreadable]:
-    return [_look_at(photo) for photo in photos]
+def _look_at_all(
+    squares: JpegSquares | None, photos: tuple[Photo, ...]
+) -> list[tuple[_Seen | Unreadable, bytes | None]]:
+    return [_look_at(photo, squares) for photo in photos]
 
 
-def _look_at(photo: Photo) -> _Seen | Unreadable:
+def _look_at(photo: Photo, squares: JpegSquares | None) -> tuple[_Seen | Unreadable, bytes | None]:
     try:
         data = read_bytes(photo)
         # A JPEG is decoded in small, whose pixels suffice for the hash; all its bytes are read all the same.
-        rgb = read_photo(data, at_least_px=_HASH_PX)
-        size = _full_size(data, rgb)
+        rgb, size = read_photo_and_size(data, at_least_px=_HASH_PX if squares is None else squares.side_px)
     except PhotoError as error:
-        return Unreadable(photo.name or photo.path, str(error))
+        return Unreadable(photo.name or photo.path, str(error)), None
     bits, variation = perceptual_hash(rgb)
     key = photo.key if photo.offset >= 0 and photo.key else hashlib.sha256(data).hexdigest()
-    return _Seen(key, bits, variation < BLANK_BELOW, size)
-
-
-def _full_size(data: bytes, rgb: np.ndarray) -> tuple[int, int]:
-    """Return height and width of a photo, upright, whose bytes were found good; only a JPEG is decoded in small."""
-    from PIL.JpegImagePlugin import JpegImageFile
-
-    if format_of(data) != "JPEG":
-        return rgb.shape[0], rgb.shape[1]
-    with JpegImageFile(BytesIO(data)) as image:
-        width, height = image.size
-        turned = orientation(image.info.get("exif", b"")) >= 5
-    return (width, height) if turned else (height, width)
+    square = squares.encode(rgb) if squares is not None else None
+    return _Seen(key, bits, variation < BLANK_BELOW, size), square
 
 
 def _left_after(catalog: Catalog, kept: tuple[Photo, ...], unreadable: tuple[Unreadable, ...]) -> Catalog:

@@ -1,6 +1,7 @@
 """Twins: photos that are equal, or show the same picture saved, scaled or toned another way."""
 
 import functools
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -69,27 +70,25 @@ class _NearHashes:
     def __init__(self) -> None:
         self._photos: list[int] = []
         self._hashes: list[int] = []
-        self._places: list[dict[int, list[int]]] = [{} for _ in range(_BANDS)]
+        self._places: dict[int, list[int]] = {}  # by quarter, and which of the four it is
 
     def add(self, bits: int, photo: int) -> None:
-        for band, quarter in enumerate(_quarters(bits)):
-            self._places[band].setdefault(quarter, []).append(len(self._photos))
+        for quarter in _quarters(bits):
+            self._places.setdefault(quarter, []).append(len(self._photos))
         self._photos.append(photo)
         self._hashes.append(bits)
 
     def near(self, bits: int) -> list[int]:
         """Return the photos whose hash is near, in the order they were added."""
-        candidates: set[int] = set()
-        for band, quarter in enumerate(_quarters(bits)):
-            places = self._places[band]
-            for flipped in _FLIPS:
-                candidates.update(places.get(quarter ^ flipped, ()))
+        alike = [quarter ^ flipped for quarter in _quarters(bits) for flipped in _FLIPS]
+        candidates = set(itertools.chain.from_iterable(filter(None, map(self._places.get, alike))))
         near = [place for place in candidates if (self._hashes[place] ^ bits).bit_count() <= MOST_BITS_APART]
         return [self._photos[place] for place in sorted(near)]
 
 
 def _quarters(bits: int) -> list[int]:
-    return [bits >> band * _BAND_BITS & 0xFFFF for band in range(_BANDS)]
+    """Return the four 16-bit quarters, each with its number above it."""
+    return [bits >> band * _BAND_BITS & 0xFFFF | band << _BAND_BITS for band in range(_BANDS)]
 
 
 @dataclass(frozen=True, slots=True)
