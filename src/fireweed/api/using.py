@@ -76,7 +76,7 @@ def evaluate_run(
         catalog = _other_photos(folder, str(data), reporter)
     bundle = open_model(folder.path, reporter)
     catalog = _with_classes_of(bundle, catalog)
-    probabilities = np.concatenate(list(_answers(bundle, catalog.photos, reporter)))
+    probabilities = np.stack(list(_answers(bundle, catalog.photos, reporter)))
     names = [photo.name or photo.path for photo in catalog.photos]
     evaluation = evaluation_of(probabilities, catalog.labels(), names, tuple(bundle.classes))
     name = f"evaluation-{part if is_own else 'data'}.json"
@@ -152,17 +152,15 @@ def _with_classes_of(bundle: "Bundle", catalog: Catalog) -> Catalog:
 
 
 def _answers(bundle: "Bundle", photos: Sequence[Photo], reporter: Reporter) -> Iterator[np.ndarray]:
-    from concurrent.futures import ThreadPoolExecutor
+    from fireweed.serving.predict import answer_each
 
-    from fireweed.serving.predict import predict_arrays
-
-    def square(photo: Photo) -> np.ndarray:
+    def square_of(photo: Photo) -> np.ndarray:
         return decode_square(read_bytes(photo), bundle.side_px, cast(Fit, bundle.fit))
 
-    with ThreadPoolExecutor() as pool, reporter.bar("evaluating", len(photos)) as bar:
-        for start in range(0, len(photos), BATCH):
-            yield predict_arrays(bundle, np.stack(list(pool.map(square, photos[start : start + BATCH]))))
-            bar.update(min(start + BATCH, len(photos)))
+    with reporter.bar("evaluating", len(photos)) as bar:
+        for done, (_, answer) in enumerate(answer_each(bundle, photos, square_of, BATCH), 1):
+            yield cast(np.ndarray, answer)  # a photo that cannot be read ends the evaluation by its error
+            bar.update(done)
 
 
 def predictions_text(predictions: "Sequence[Prediction]", form: str, top: int) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import natsort
 import numpy as np
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 MAX_PHOTO_BYTES = 256 << 20
 MOST_WORKERS = 8
 _SMALLEST = 1e-30  # a probability below it counts as it, where logarithms are taken
+_FOLDED: WeakKeyDictionary[Any, Callable[[Any], Any] | None] = WeakKeyDictionary()  # of each model that was asked
+
+Photo = TypeVar("Photo")
 
 
 @dataclass(frozen=True)
@@ -79,20 +83,44 @@ def predict_files(
     """Yield an answer for each photo, in the order given; one that cannot be read gets the reason instead.
 
     Photos are read and decoded by `workers` threads (as many as cores, at most 8) while the model works on the batch
-    before; at most two batches are in memory.
+    before; at most two batches are in memory. The model's weights count as they are when it is first asked.
     """
+
+    def square_of(name: str) -> np.ndarray | str:
+        return _square_or_reason(name, bundle.side_px, bundle.fit)
+
     names = [os.fspath(path) for path in paths]
-    groups = [names[start : start + batch_size] for start in range(0, len(names), batch_size)]
+    for name, answer in answer_each(bundle, names, square_of, batch_size, workers):
+        yield Prediction(name, error=answer) if isinstance(answer, str) else _prediction(bundle, name, answer)
+
+
+def answer_each(
+    bundle: "Bundle",
+    photos: Sequence[Photo],
+    square_of: Callable[[Photo], np.ndarray | str],
+    batch_size: int = 32,
+    workers: int | None = None,
+) -> Iterator[tuple[Photo, np.ndarray | str]]:
+    """Yield each photo, in the order given, with its probabilities (float32 of shape (classes,)) or why it has none.
+
+    square_of: gives the photo's square, RGB uint8 of the bundle's side, or in words why there is none. It runs in
+               `workers` threads while the model works on the batch before; at most two batches are in memory.
+    """
+    groups = [photos[start : start + batch_size] for start in range(0, len(photos), batch_size)]
     pool = ThreadPoolExecutor(workers or min(MOST_WORKERS, processors()))
 
-    def begin(group: list[str]) -> list[Future[np.ndarray | str]]:
-        return [pool.submit(_square_or_reason, name, bundle.side_px, bundle.fit) for name in group]
+    def begin(group: Sequence[Photo]) -> list[Future[np.ndarray | str]]:
+        return [pool.submit(square_of, photo) for photo in group]
 
     try:
         coming = begin(groups[0]) if groups else []
         for number, group in enumerate(groups):
             current, coming = coming, begin(groups[number + 1]) if number + 1 < len(groups) else []
-            yield from _answers(bundle, group, [future.result() for future in current], batch_size)
+            results = [future.result() for future in current]
+            squares = [result for result in results if not isinstance(result, str)]
+            rows = iter(_probabilities(bundle, squares, batch_size))
+            for photo, result in zip(group, results, strict=True):
+                yield photo, result if isinstance(result, str) else next(rows)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -201,33 +229,38 @@ def _read(path: str) -> bytes:
         return file.read(MAX_PHOTO_BYTES)
 
 
-def _answers(
-    bundle: "Bundle", group: list[str], results: list[np.ndarray | str], batch_size: int
-) -> Iterator[Prediction]:
-    squares = [result for result in results if not isinstance(result, str)]
-    rows = iter(_probabilities(bundle, squares, batch_size))
-    for path, result in zip(group, results, strict=True):
-        if isinstance(result, str):
-            yield Prediction(path, error=result)
-            continue
-        row = next(rows)
-        if not np.isfinite(row).all():
-            yield Prediction(path, error="the model gives no finite probabilities; its weights are unusable")
-            continue
-        yield Prediction(path, {name: float(p) for name, p in zip(bundle.classes, row, strict=True)})
+def _prediction(bundle: "Bundle", path: str, row: np.ndarray) -> Prediction:
+    if not np.isfinite(row).all():
+        return Prediction(path, error="the model gives no finite probabilities; its weights are unusable")
+    return Prediction(path, {name: float(p) for name, p in zip(bundle.classes, row, strict=True)})
 
 
 def _probabilities(bundle: "Bundle", squares: Sequence[np.ndarray], batch_size: int) -> np.ndarray:
-    """Return float32 (len(squares), classes); the batch is filled up to a power of two, so that few shapes occur."""
+    """Return float32 (len(squares), classes)."""
     if not squares:
         return np.zeros((0, len(bundle.classes)), np.float32)
+    function = _folded(bundle.model)
+    answers = _by_keras(bundle, squares, batch_size) if function is None else np.asarray(function(np.stack(squares)))
+    temperature = bundle.facts.get("temperature")
+    return answers if temperature is None else _tempered(answers, temperature)
+
+
+def _folded(model: Any) -> Callable[[Any], Any] | None:
+    """Return the model's compiled function, made at its first answer; None where Keras's own serves as well."""
+    from fireweed.serving.folding import folded_answers
+
+    if model not in _FOLDED:
+        _FOLDED[model] = folded_answers(model)
+    return _FOLDED[model]
+
+
+def _by_keras(bundle: "Bundle", squares: Sequence[np.ndarray], batch_size: int) -> np.ndarray:
+    """Return what Keras answers; the batch is filled up to a power of two, so that few shapes are compiled."""
     size = min(batch_size, 1 << (len(squares) - 1).bit_length())
     batch = np.zeros((size, bundle.side_px, bundle.side_px, 3), np.float32)
     batch[: len(squares)] = squares
     _without_slow_start(bundle.model)
-    answers = np.asarray(bundle.model.predict_on_batch(batch), np.float32)[: len(squares)]
-    temperature = bundle.facts.get("temperature")
-    return answers if temperature is None else _tempered(answers, temperature)
+    return np.asarray(bundle.model.predict_on_batch(batch), np.float32)[: len(squares)]
 
 
 def _without_slow_start(model: Any) -> None:
