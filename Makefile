@@ -1,9 +1,12 @@
-# make demo   sets up and trains on the drawn set; make test   sets up, then lint, types, imports and tests.
+# make demo   sets up and trains on the drawn set; make test   sets up, then lint, types, imports and tests;
+# make bench-peers PHOTOS=FOLDER   measures Fireweed beside its peers (half an hour) and writes docs/speed.md.
 PYTHON ?= python3
 BIN := .venv/bin
+PHOTOS ?= flower_photos
+ROUNDS ?= 3
 INSTALLED := .venv/.installed
 
-.PHONY: demo test test-long clean
+.PHONY: demo test test-long bench-peers clean
 
 demo: $(INSTALLED)
 	$(BIN)/fireweed train --data drawn --recipe demo
@@ -18,10 +21,20 @@ test: $(INSTALLED)
 test-long: $(INSTALLED)
 	$(BIN)/python -m pytest -m long
 
+bench-peers: $(INSTALLED) .venv-peers/.installed
+	$(BIN)/python benchmarks/bench_peers.py $(PHOTOS) --rounds $(ROUNDS)
+	$(BIN)/python benchmarks/write_speed_docs.py
+	$(BIN)/python benchmarks/fill_figures.py
+
+.venv-peers/.installed: benchmarks/peers/requirements.txt benchmarks/peers/constraints.txt constraints.txt
+	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --requirement benchmarks/peers/requirements.txt
+	touch $@
+
 $(INSTALLED): pyproject.toml constraints.txt setup.py src/fireweed/kernels/kernels.c
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,jax]'
 	touch $(INSTALLED)
 
 clean:
-	rm -rf .venv runs build dist
+	rm -rf .venv .venv-peers .bench-peers runs build dist src/fireweed/kernels/*.so

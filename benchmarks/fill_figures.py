@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from speed_tables import readme_table
+
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh-TW.md")
 MARKS = re.compile(r"(<!-- measured -->\n).*?(<!-- /measured -->)", re.DOTALL)
@@ -28,6 +30,36 @@ INPUT_NAMES = {
     "README.zh-TW.md": {"shards": "`fireweed shards`,192 px", "first epoch": "第一個週期(解碼、翻轉、飽和度),192 px",
                         "later epochs": "其後的週期(來自快取)"},
 }  # fmt: skip
+SPEED_HEADS = {
+    "README.md": ("beside its peers, photos/s", "Fireweed", "the best peer", "times as fast (range, n)"),
+    "README.zh-TW.md": ("與其他工具並列,每秒相片數", "Fireweed", "最快的其他工具", "倍數(範圍,次數)"),
+}
+SPEED_NAMES = {
+    "README.md": {
+        "step squeezenet 192 px batch 32": "training step, the codelab's SqueezeNet, 192 px, batch 32",
+        "step xception 160 px batch 32": "training step, Xception, 160 px, batch 32",
+        "input from shards 192 px": "input, later epochs, 192 px",
+        "writing shards 192 px": "writing shards, 192 px",
+        "predict squeezenet 192 px": "predicting a folder, SqueezeNet, 192 px",
+        "predict xception 160 px": "predicting a folder, Xception, 160 px",
+    },
+    "README.zh-TW.md": {
+        "step squeezenet 192 px batch 32": "訓練一步,codelab 的 SqueezeNet,192 px,批次 32",
+        "step xception 160 px batch 32": "訓練一步,Xception,160 px,批次 32",
+        "input from shards 192 px": "讀入相片,第二個週期起,192 px",
+        "writing shards 192 px": "寫入分片,192 px",
+        "predict squeezenet 192 px": "預測一個資料夾,SqueezeNet,192 px",
+        "predict xception 160 px": "預測一個資料夾,Xception,160 px",
+    },
+}
+SPEED_LINKS = {
+    "README.md": "All of it, with goals and limits: [docs/speed.md](docs/speed.md).",
+    "README.zh-TW.md": "全部結果、目標與硬體上限:[docs/speed.md](docs/speed.md)。",
+}
+TRIAL = {
+    "README.md": " A quick trial of the harness; rely on none of it.",
+    "README.zh-TW.md": " 這只是工具的快速試跑,數字不可採信。",
+}
 
 
 def main() -> int:
@@ -53,7 +85,11 @@ def figures(readme: str) -> str:
         (INPUT_NAMES[readme][name], f"{f['median']:,} ({f['min']:,} to {f['max']:,}, n = {f['n']})")
         for name, f in speed["figures"].items()
     ])  # fmt: skip
-    return text + f"\n{machine(speed)}\n"
+    text += f"\n{machine(speed)}\n"
+    peers = json.loads((ROOT / "measurements" / "speed.json").read_text(encoding="utf-8"))
+    text += "\n" + readme_table(peers, SPEED_HEADS[readme], SPEED_NAMES[readme])
+    note = TRIAL[readme] if peers["is_quick"] else ""
+    return text + f"\n{machine(peers)}{note} {SPEED_LINKS[readme]}\n"
 
 
 def run_row(path: Path) -> tuple[str, ...]:

@@ -1,0 +1,37 @@
+"""Write the tables of docs/speed.md, between its marks, and its plots, from measurements/speed.json.
+
+    python benchmarks/write_speed_docs.py [--check]
+
+With --check nothing is written, and the exit code is 1 when something is not up to date.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+from speed_plots import draw, is_current
+from speed_tables import tables
+
+ROOT = Path(__file__).parents[1]
+MARKS = re.compile(r"(<!-- speed: (\w+) -->\n).*?(<!-- /speed -->)", re.DOTALL)
+DOCUMENT, IMAGES = ROOT / "docs" / "speed.md", ROOT / "docs" / "images"
+
+
+def main() -> int:
+    result = json.loads((ROOT / "measurements" / "speed.json").read_text(encoding="utf-8"))
+    made = {name: table(result) for name, table in tables().items()}
+    text = DOCUMENT.read_text(encoding="utf-8")
+    filled = MARKS.sub(lambda marks: marks[1] + made[marks[2]] + marks[3], text)
+    stale = [DOCUMENT.name] if filled != text else []
+    stale += [] if is_current(result, IMAGES) else ["plots"]
+    if "--check" not in sys.argv:
+        DOCUMENT.write_text(filled, encoding="utf-8")
+        if not is_current(result, IMAGES):
+            draw(result, IMAGES)
+    print("out of date: " + ", ".join(stale) if stale else "speed figures up to date")
+    return 1 if stale and "--check" in sys.argv else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
