@@ -96,6 +96,15 @@ def test_pixels_that_do_not_lie_in_a_row_are_refused():
         native.convolve(random(1, 8, 8, 8)[:, ::2], random(1, 1, 8, 8), random(1, 4, 8, 8))
 
 
+def test_channels_that_are_no_whole_vectors_are_refused():
+    with pytest.raises(ValueError, match="whole 8s"):
+        native.convolve_back(random(1, 4, 4, 8), random(3, 3, 3, 8), random(1, 4, 4, 3))
+    with pytest.raises(ValueError, match="whole 8s"):
+        native.convolve(random(1, 4, 4, 8), random(3, 3, 8, 12), random(1, 4, 4, 12))
+    with pytest.raises(ValueError, match="whole 8s"):
+        native.moments(random(1, 4, 4, 5))
+
+
 def test_each_kind_of_instructions_gives_the_same():
     code = (
         "import numpy as np; from fireweed.kernels import native; x = np.ones((1, 9, 9, 24), np.float32);"

@@ -76,6 +76,20 @@ def test_a_step_is_as_near_to_float64_as_the_plain_nets():
     assert distance(ours[1], gradients) <= max(1.5 * distance(theirs[1], gradients), 1e-4)
 
 
+def test_the_gradient_of_photos_is_right_where_it_is_asked_for():
+    keras.utils.set_random_seed(5)
+    plain = build_model("conv 16 | gap", 3, None)
+    photos = tf.constant(np.random.default_rng(0).integers(0, 256, (4, 9, 11, 3)).astype(np.float32))
+    gradients = []
+    for model in (plain, fast_twin(plain)):
+        with tf.GradientTape() as tape:
+            tape.watch(photos)
+            loss = tf.reduce_sum(model(photos, training=True)[:, 0] ** 2)
+        gradients.append(np.asarray(tape.gradient(loss, photos)))
+    assert np.abs(gradients[0]).max() > 0
+    assert np.abs(gradients[0] - gradients[1]).max() <= 1e-4 * np.abs(gradients[0]).max()
+
+
 def test_training_goes_the_plain_nets_way():
     keras.utils.set_random_seed(4)
     plain = build_model(NET, 3, None)

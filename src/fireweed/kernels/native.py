@@ -64,6 +64,7 @@ def convolve(
     """
     height, width, inputs, outputs = kernel.shape
     images, rows, columns, _ = x.shape
+    _check_whole(outputs, inputs if (height, width) == (1, 1) or adds else LANES)
     sizes, target = (images, rows, columns, inputs, outputs), (_pointer(y), _stride(y))
     if (height, width) == (1, 1):
         pixels = images * rows * columns
@@ -81,6 +82,7 @@ def convolve_back(d: np.ndarray, kernel: np.ndarray, dx: np.ndarray, adds: bool 
     """
     height, width, inputs, outputs = kernel.shape
     images, rows, columns, _ = d.shape
+    _check_whole(inputs, outputs)
     settings = (None, 0, adds, _pointer(dx), _stride(dx))
     if (height, width) == (1, 1):
         turned = np.ascontiguousarray(kernel[0, 0].T)
@@ -94,6 +96,7 @@ def kernel_gradient(x: np.ndarray, d: np.ndarray, shape: tuple[int, ...]) -> np.
     """Return the gradient of the kernel of `convolve`, of the kernel's shape, given that of its output."""
     gradient = np.empty(shape, np.float32)
     images, rows, columns, _ = x.shape
+    _check_whole(shape[3], shape[2] if shape[:2] == (1, 1) else LANES)
     places = (_pointer(x), _stride(x), _pointer(d), _stride(d), _pointer(gradient))
     if shape[:2] == (1, 1):
         _call("kernel_gradient_1x1", *places, images * rows * columns, *shape[2:])
@@ -107,6 +110,7 @@ def kernel_gradient(x: np.ndarray, d: np.ndarray, shape: tuple[int, ...]) -> np.
 def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and biased variance of each channel, float64."""
     # A first guess of the mean keeps the difference of squares from losing digits.
+    _check_whole(x.shape[-1])
     guess = np.ascontiguousarray(x[0, 0].mean(axis=0, dtype=np.float32))
     pixels = x.size // x.shape[-1]
     first, second = np.empty((2, x.shape[-1]))
@@ -141,6 +145,11 @@ def normalize_back(
     _call("norm_gradient", x, _stride(x), d, _stride(d), mean, a, b, e, relu, dx, _stride(dx), sums, pixels,
           x.shape[-1])  # fmt: skip
     return sums
+
+
+def _check_whole(*channels: int) -> None:
+    if any(count % LANES or count < 1 for count in channels):
+        raise ValueError(f"the kernels take channels in whole {LANES}s, not {channels}")
 
 
 def _transformed(kernel: np.ndarray, backward: bool) -> np.ndarray:

@@ -126,11 +126,13 @@ def _norm(epsilon: float, x: np.ndarray, gamma: np.ndarray, beta: np.ndarray) ->
     return [y, _single(mean), _single(variance)]
 
 
-def _forward_fixed(count: int, relu: bool, epsilon: float, x: np.ndarray, *parameters: np.ndarray) -> np.ndarray:
+def _forward_fixed(
+    count: int, relu: bool, epsilon: float, x: np.ndarray, *parameters: np.ndarray
+) -> list[np.ndarray]:
     y = _convolve_all(count, relu, x, parameters)
     gamma, beta, mean, variance = (np.concatenate(parameters[i * count : (i + 1) * count]) for i in (2, 3, 4, 5))
     native.normalize(y, mean, _single(gamma / np.sqrt(variance.astype(np.float64) + epsilon)), beta, y)
-    return y
+    return [y]
 
 
 def _backward(
@@ -169,12 +171,14 @@ def _through_norm(
     return d, _single(products * inverse), _single(d_beta), _single(sums)
 
 
-def _backward_input(d: np.ndarray, *kernels: np.ndarray) -> np.ndarray:
+def _backward_input(d: np.ndarray, *kernels: np.ndarray) -> list[np.ndarray]:
     inputs = kernels[0].shape[2]
-    dx = native.empty((*d.shape[:-1], -(-inputs // native.LANES) * native.LANES))
+    missing = -inputs % native.LANES
+    dx = native.empty((*d.shape[:-1], inputs + missing))
     for number, (part, kernel) in enumerate(zip(_parts(d, kernels), kernels, strict=True)):
-        native.convolve_back(part, kernel, dx, adds=number > 0)
-    return dx if dx.shape[-1] == inputs else np.ascontiguousarray(dx[..., :inputs])
+        whole = np.pad(kernel, ((0, 0), (0, 0), (0, missing), (0, 0))) if missing else kernel
+        native.convolve_back(part, whole, dx, adds=number > 0)
+    return [np.ascontiguousarray(dx[..., :inputs]) if missing else dx]
 
 
 def _parts(whole: np.ndarray, kernels: Sequence[np.ndarray]) -> list[np.ndarray]:
