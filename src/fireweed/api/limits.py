@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ COPIED_BYTES = 128 << 20
 REPEATS = 5
 
 
-@cache
 def matrix_rate() -> float:
     """Return multiply-adds per second of NumPy's float32 matrix product, the best of five."""
     a = np.ones((MATRIX_SIDE, MATRIX_SIDE), np.float32)
@@ -20,7 +18,6 @@ def matrix_rate() -> float:
     return MATRIX_SIDE**3 / _quickest(lambda: np.matmul(a, a, out=out))
 
 
-@cache
 def memory_rate() -> float:
     """Return bytes per second that one thread reads and writes when it copies 128 MB, the best of five."""
     source = np.ones(COPIED_BYTES // 4, np.float32)

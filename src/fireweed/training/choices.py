@@ -16,6 +16,10 @@ recipe, and less of the others'; it would tie averages and checkpoints to multip
 Threads stay as TensorFlow chooses them. One inter-operation thread gave equal best steps for squeezenet (96 px, batch
 32, 0.501 to 0.497 s, n = 30) and the demo net (36.7 to 36.5 ms, n = 40), slower ones for Xception (160 px, batch 16,
 5.6 to 8.0 s, n = 12).
+JAX's slow weight gradients stay. Written as matrix products, that of a 1x1 convolution is 8 to 13 times as fast alone
+(96 and 192 px, batch 8, n = 9), that of a 3x3 from 1.7 times as fast (192 px, 24 channels) to 4 times as slow (48 px,
+64 channels, n = 7); but with all 1x1 so, squeezenet's step gained 7% at 96 px (batch 16, n = 9) and lost 3% at 192 px
+(batch 8, n = 5): XLA's other loops take the time there.
 """
 
 from collections.abc import Callable
