@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import natsort
 import numpy as np
@@ -27,6 +27,7 @@ MAX_PHOTO_BYTES = 256 << 20
 MOST_WORKERS = 8
 _SMALLEST = 1e-30  # a probability below it counts as it, where logarithms are taken
 _FOLDED: WeakKeyDictionary[Any, Callable[[Any], Any] | None] = WeakKeyDictionary()  # of each model that was asked
+_ASKED: WeakSet[Any] = WeakSet()  # models that answered about a first photo alone
 
 Photo = TypeVar("Photo")
 
@@ -239,16 +240,28 @@ def _probabilities(bundle: "Bundle", squares: Sequence[np.ndarray], batch_size: 
     """Return float32 (len(squares), classes)."""
     if not squares:
         return np.zeros((0, len(bundle.classes)), np.float32)
-    function = _folded(bundle.model)
+    function = _at_once(bundle.model) if len(squares) == 1 else None
+    function = function or _folded(bundle.model)
     answers = _by_keras(bundle, squares, batch_size) if function is None else np.asarray(function(np.stack(squares)))
     temperature = bundle.facts.get("temperature")
     return answers if temperature is None else _tempered(answers, temperature)
+
+
+def _at_once(model: Any) -> Callable[[Any], Any] | None:
+    """Return the model itself, operation by operation, for a first photo alone: compiling takes longer than that."""
+    import keras
+
+    if model in _ASKED or keras.backend.backend() != "tensorflow" or not isinstance(model, keras.Model):
+        return None
+    _ASKED.add(model)
+    return lambda batch: model(batch.astype(np.float32), training=False)
 
 
 def _folded(model: Any) -> Callable[[Any], Any] | None:
     """Return the model's compiled function, made at its first answer; None where Keras's own serves as well."""
     from fireweed.serving.folding import folded_answers
 
+    _ASKED.add(model)
     if model not in _FOLDED:
         _FOLDED[model] = folded_answers(model)
     return _FOLDED[model]
