@@ -20,7 +20,7 @@ def make_shards(data: str, out: str, side_px: int, count: int, fit: str, quality
     folder = Path(out).absolute()
     check_out_folder(Path(out))
     kind = cast(Fit, fit)
-    on_its_disk = next(place for place in (folder, *folder.parents) if place.is_dir())
+    on_its_disk = next(place for place in folder.parents if place.is_dir())
     with JpegSquares(side_px, kind, quality, on_its_disk) as squares:
         prepared = prepare_data(data, DataSettings(), reporter, squares)
         with reporter.counting("writing shards") as progress:

@@ -110,8 +110,10 @@ def write_shards(
     if not all(photo.key for photo in catalog.photos):
         raise ValueError("shards are written of photos with keys; survey the catalog first")
     jpeg_of = _decoded(catalog, JpegSquares(side_px, fit, quality, out)) if squares is None else squares.__getitem__
-    if squares is not None and (len(squares), squares.side_px, squares.fit) != (len(catalog), side_px, fit):
-        raise ValueError("the squares are not those of this catalog")
+    if squares is not None and len(squares) != len(catalog):
+        raise ValueError(f"{len(squares)} squares for {len(catalog)} photos; survey the catalog with them first")
+    if squares is not None and (squares.side_px, squares.fit, squares.quality) != (side_px, fit, quality):
+        raise ValueError("the squares were made with another side, fit or quality")
     plans = deal(catalog, count)
     out = out.absolute()
     new_folders = [folder for folder in (out.parent, *out.parent.parents) if not folder.exists()]

@@ -107,7 +107,7 @@ def survey(
 def perceptual_hash(rgb: np.ndarray) -> tuple[int, float]:
     """Return the 64-bit hash of a picture, and how much its grey varies: a standard deviation in levels.
 
-    It is imagehash's `phash` but for how the picture is made small, which is ten times as fast: the signs, against
+    It is imagehash's `phash` but for how the picture is made small, which is seven times as fast: the signs, against
     their median, of the 8 x 8 lowest frequencies of the picture in 32 x 32 pixels (after Krawetz, "Looks like it",
     hackerfactor.com, 2011).
 
