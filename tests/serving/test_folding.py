@@ -9,6 +9,7 @@ import pytest
 from keras import layers
 
 from fireweed.bundle import Bundle
+from fireweed.kernels import native
 from fireweed.models.registry import ENTRIES, build_model
 from fireweed.serving import folding
 from fireweed.serving.folding import folded_answers
@@ -110,8 +111,10 @@ def test_a_convolution_that_two_layers_use_keeps_its_weights():
     assert_equal_answers(shake(keras.Model(photo, layers.Softmax()(layers.Rescaling(0.01)(x)))))
 
 
-def test_norms_leave_the_graph_where_they_fold():
+def test_norms_leave_the_graph_where_they_fold(monkeypatch):
     """MobileNet's norms all follow a linear layer; the codelab's net keeps five, each before a padded 3x3."""
+
+    monkeypatch.setattr(native, "library", lambda: None)
 
     def maps_and_variables(name: str) -> tuple[int, int]:
         model = build_model(name, 5, 32)
@@ -124,6 +127,12 @@ def test_norms_leave_the_graph_where_they_fold():
 
     assert maps_and_variables("mobilenetv2") == (1, 0)  # its scaling to -1..1 stands before a padded 3x3
     assert maps_and_variables("squeezenet") == (5, 0)
+
+
+@pytest.mark.skipif(native.library() is None, reason="no compiled kernels: no C compiler, or another chip")
+def test_the_kernels_do_the_convolutions_they_fit():
+    kinds = [node.type for node in folded_answers(build_model("squeezenet", 5, 32)).graph.get_operations()]
+    assert kinds.count("PyFuncStateless") == 16 + 5 and "Conv2D" not in kinds, "16 convolutions, 5 norms before 3x3"
 
 
 def test_what_cannot_be_folded_is_left_to_keras():

@@ -15,6 +15,7 @@ import numpy as np
 from fireweed.devices.machine import allowed_cores
 from fireweed.errors import DeviceError, nearest
 
+FEW = 4  # inputs that need be no whole vector: grey, colours, and one more
 LANES = 8  # channels that the kernels work on at once: the most that outputs may not be divided by
 NAMES = ("avx512", "avx2", "neon")  # the best first
 SWITCH = "FIREWEED_KERNELS"
@@ -60,7 +61,7 @@ def convolve(
     """Write the "same" convolution of `x` with stride 1 into `y`, with bias and relu; `adds`: add it to what is there.
 
     kernel: (1, 1, inputs, outputs) or (3, 3, inputs, outputs). Inputs and outputs are multiples of 8; with a 3x3
-            kernel, without `adds`, any number of inputs will do, as long as x is no slice, but is fast only up to 4.
+            kernel, without `adds`, up to 4 inputs will do as well, as long as x is no slice.
     """
     height, width, inputs, outputs = kernel.shape
     images, rows, columns, _ = x.shape

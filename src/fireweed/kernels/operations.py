@@ -70,6 +70,33 @@ def convolve_norm_fixed(
     return y
 
 
+def convolve(x: Tensor, kernel: np.ndarray, bias: np.ndarray, relu: bool) -> Tensor:
+    """Convolve `x` with a fixed kernel, then add the bias and apply relu, as in inference; it has no gradient."""
+
+    def run(x: np.ndarray) -> list[np.ndarray]:
+        y = native.empty((*x.shape[:-1], kernel.shape[-1]))
+        native.convolve(x, kernel, y, bias, relu)
+        return [y]
+
+    (y,) = _call(run, [x], 1)
+    y.set_shape([*x.shape[:-1], kernel.shape[-1]])
+    return y
+
+
+def scale(x: Tensor, factors: np.ndarray, offsets: np.ndarray) -> Tensor:
+    """Return x * factors + offsets, each channel its own, in one pass; it has no gradient."""
+    zeros = np.zeros_like(offsets)
+
+    def run(x: np.ndarray) -> list[np.ndarray]:
+        y = native.empty(x.shape)
+        native.normalize(x, zeros, factors, offsets, y)
+        return [y]
+
+    (y,) = _call(run, [x], 1)
+    y.set_shape(x.shape)
+    return y
+
+
 def norm(x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
     """Norm each channel by its moments in the batch; return y, and means and biased variances, which have no gradient.
 
@@ -101,7 +128,8 @@ def _flat(branches: Sequence[Branch]) -> list[Tensor]:
 
 def _call(function: Callable[..., Any], tensors: list[Tensor], results: int) -> list[Tensor]:
     # without state: what is not used may be left out, and nothing waits for the order of calls
-    return list(tf.numpy_function(function, tensors, [tf.float32] * results, stateful=False))
+    given = tf.numpy_function(function, tensors, [tf.float32] * results, stateful=False)
+    return list(given) if isinstance(given, list | tuple) else [given]  # outside graphs, a single one comes bare
 
 
 def _convolve_all(count: int, relu: bool, x: np.ndarray, parameters: Sequence[np.ndarray]) -> np.ndarray:
@@ -126,9 +154,7 @@ def _norm(epsilon: float, x: np.ndarray, gamma: np.ndarray, beta: np.ndarray) ->
     return [y, _single(mean), _single(variance)]
 
 
-def _forward_fixed(
-    count: int, relu: bool, epsilon: float, x: np.ndarray, *parameters: np.ndarray
-) -> list[np.ndarray]:
+def _forward_fixed(count: int, relu: bool, epsilon: float, x: np.ndarray, *parameters: np.ndarray) -> list[np.ndarray]:
     y = _convolve_all(count, relu, x, parameters)
     gamma, beta, mean, variance = (np.concatenate(parameters[i * count : (i + 1) * count]) for i in (2, 3, 4, 5))
     native.normalize(y, mean, _single(gamma / np.sqrt(variance.astype(np.float64) + epsilon)), beta, y)

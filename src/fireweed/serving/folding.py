@@ -5,7 +5,8 @@ that one's weights. After a relu, as in our nets, it waits instead: through pool
 1x1 convolution or a dense layer takes it up. A padded 3x3 convolution cannot, since its zeros at the border are not
 what the map makes of zero; there, and before any layer not known here, the map is applied as one operation.
 
-No second model is built: the maps are worked out while TensorFlow traces the net, and its weights become constants.
+No second model is built: the maps are worked out while TensorFlow traces the net, and its weights become constants. On a
+CPU the compiled kernels do the convolutions that they are faster at.
 """
 
 from collections import Counter
@@ -16,6 +17,9 @@ from typing import Any
 import keras
 import numpy as np
 from keras import layers
+
+from fireweed.kernels import native
+from fireweed.kernels.fitting import can_run, convolution_fits
 
 Tensor = Any  # a tensor of TensorFlow, while it traces
 Map = tuple[np.ndarray, np.ndarray]  # scale and offset, float64 of shape (channels,)
@@ -49,6 +53,10 @@ class _Signal:
         if self.waiting is None:
             return self.tensor
         scale, offset = (values.astype(np.float32) for values in self.waiting)
+        if can_run() and len(self.tensor.shape) == 4 and self.tensor.shape[-1] % native.LANES == 0:
+            from fireweed.kernels import operations
+
+            return operations.scale(self.tensor, scale, offset)
         return self.tensor * scale + offset
 
 
@@ -187,6 +195,11 @@ def _through_linear(layer: keras.Layer, given: _Signal, norm: Map | None) -> _Si
         by_output = scale.reshape(kernels[-1].shape[-2:]) if type(layer) is layers.DepthwiseConv2D else scale
         kernels, bias = [*kernels[:-1], kernels[-1] * by_output], bias * scale + offset
     constants = [kernel.astype(np.float32) for kernel in kernels]
+    if can_run() and convolution_fits(layer):
+        from fireweed.kernels import operations
+
+        relu = layer.activation is keras.activations.relu
+        return _Signal(operations.convolve(tensor, constants[0], bias.astype(np.float32), relu))
     if type(layer) is layers.Dense:
         tensor = tf.matmul(tensor, constants[0])
     else:

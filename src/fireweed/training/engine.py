@@ -11,6 +11,7 @@ import keras
 
 from fireweed.errors import FireweedError
 from fireweed.kernels import native
+from fireweed.kernels.fitting import can_run
 from fireweed.training.merging import Merger, move, scale_and_shift
 
 
@@ -25,7 +26,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         if plain or self.renorm or self.synchronized or len(inputs.shape) != 4 or self.axis not in (-1, 3):
             return super().call(inputs, training=training, mask=mask)
         fits = inputs.dtype == "float32" and inputs.shape[-1] % native.LANES == 0
-        outputs, mean, variance = (self._by_kernel if fits and kernels_run() else self._by_tensorflow)(inputs)
+        outputs, mean, variance = (self._by_kernel if fits and can_run() else self._by_tensorflow)(inputs)
         move(self, mean, variance)
         return outputs
 
@@ -50,13 +51,6 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         return tf.cast(outputs, self.compute_dtype), mean, corrected * (tf.maximum(count - 1.0, 1.0) / count)
 
 
-def kernels_run() -> bool:
-    """Return whether the compiled kernels can be used in this process: they are there, and no GPU does the work."""
-    import tensorflow as tf
-
-    return native.library() is not None and not tf.config.list_logical_devices("GPU")
-
-
 def fast_twin(model: keras.Model) -> keras.Model:
     """Return a model equal to `model`, its variables copied, that trains faster; `model` itself if nothing is gained.
 
@@ -67,7 +61,7 @@ def fast_twin(model: keras.Model) -> keras.Model:
     """
     if keras.backend.backend() != "tensorflow":
         return model
-    merger = Merger(model) if kernels_run() else None
+    merger = Merger(model) if can_run() else None
 
     def fast_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
         merged = merger.layer(layer) if merger else None

@@ -11,10 +11,7 @@ from typing import Any
 
 import keras
 
-from fireweed.kernels import native
-
-LARGEST_3X3 = 1 << 15  # inputs x outputs: beyond, the transformed kernel leaves the cache, and oneDNN is as fast
-LARGEST_1X1 = 1 << 14
+from fireweed.kernels.fitting import convolution_fits
 
 
 @dataclass(frozen=True)
@@ -27,8 +24,6 @@ class Merge:
 
 def find_merges(model: keras.Model) -> list[Merge]:
     """Return the groups of layers of a functional model that the kernels do in one; none where there are no kernels."""
-    if native.library() is None or keras.mixed_precision.dtype_policy().compute_dtype != "float32":
-        return []
     behind: dict[str, str] = {}
     for layer in model.layers:
         before = _sources(layer)
@@ -199,15 +194,7 @@ def _norm_fits(norm: keras.layers.BatchNormalization) -> bool:
 
 
 def _convolution_fits(layer: keras.layers.Layer) -> bool:
-    if type(layer) is not keras.layers.Conv2D or not layer.trainable or layer.compute_dtype != "float32":
-        return False
-    inputs, outputs = layer.kernel.shape[2:]
-    is_small = layer.kernel_size == (1, 1) and inputs % native.LANES == 0 and inputs * outputs <= LARGEST_1X1
-    is_3x3 = layer.kernel_size == (3, 3) and layer.padding == "same" and inputs * outputs <= LARGEST_3X3
-    is_plain = layer.strides == (1, 1) and layer.dilation_rate == (1, 1) and layer.groups == 1
-    known = layer.activation in (keras.activations.relu, keras.activations.linear)
-    is_last = layer.data_format == "channels_last" and outputs % native.LANES == 0
-    return (is_small or is_3x3) and is_plain and known and is_last and not any(_additions(layer))
+    return convolution_fits(layer) and layer.trainable and not any(_additions(layer))
 
 
 def _additions(layer: keras.layers.Layer) -> Iterator[Any]:
