@@ -4,7 +4,7 @@
 
 PHOTOS is a folder with a folder of JPEGs for each class of the codelab's flowers. Every program and setting runs in a
 process of its own, the programs of one case one after the other, in turned order every other round. The file is
-written after every case, so that a run cut off keeps what it has. With --only or --quick it goes to
+written after every measurement, so that a run cut off keeps what it has. With --only or --quick it goes to
 .bench-peers/speed.json unless --out says otherwise. `make bench-peers` makes the peers' environment first.
 """
 
@@ -62,7 +62,7 @@ def main() -> None:
                 found = bench.measure(setting)
                 result["runs"].append({"case": case, "program": setting.program, "round": number, **found})
                 print(f"round {number + 1}: {case}, {setting.program}: {told(found)}", flush=True)
-            write(asked.out, result)
+                write(asked.out, result)
 
 
 def arguments() -> argparse.Namespace:
