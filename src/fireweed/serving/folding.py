@@ -5,8 +5,8 @@ that one's weights. After a relu, as in our nets, it waits instead: through pool
 1x1 convolution or a dense layer takes it up. A padded 3x3 convolution cannot, since its zeros at the border are not
 what the map makes of zero; there, and before any layer not known here, the map is applied as one operation.
 
-No second model is built: the maps are worked out while TensorFlow traces the net, and its weights become constants. On a
-CPU the compiled kernels do the convolutions that they are faster at.
+No second model is built: the maps are worked out while TensorFlow traces the net, and its weights become constants.
+On a CPU the compiled kernels do the convolutions that they are faster at.
 """
 
 from collections import Counter
