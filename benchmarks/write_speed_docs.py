@@ -1,4 +1,5 @@
-"""Write the tables of docs/speed.md, between its marks, and its plots, from measurements/speed.json.
+"""Write the tables of docs/speed.md, between its marks, and its plots, from measurements/speed.json and
+step-profile.json.
 
     python benchmarks/write_speed_docs.py [--check]
 
@@ -11,6 +12,7 @@ import sys
 from pathlib import Path
 
 from speed_plots import draw, is_current
+from speed_profile import profile_table
 from speed_tables import tables
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +23,8 @@ DOCUMENT, IMAGES = ROOT / "docs" / "speed.md", ROOT / "docs" / "images"
 def main() -> int:
     result = json.loads((ROOT / "measurements" / "speed.json").read_text(encoding="utf-8"))
     made = {name: table(result) for name, table in tables().items()}
+    profile = json.loads((ROOT / "measurements" / "step-profile.json").read_text(encoding="utf-8"))
+    made["profile"] = profile_table(profile)
     text = DOCUMENT.read_text(encoding="utf-8")
     filled = MARKS.sub(lambda marks: marks[1] + made[marks[2]] + marks[3], text)
     stale = [DOCUMENT.name] if filled != text else []
