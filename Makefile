@@ -31,7 +31,7 @@ bench-peers: $(INSTALLED) .venv-peers/.installed
 	.venv-peers/bin/python -m pip install --quiet --requirement benchmarks/peers/requirements.txt
 	touch $@
 
-$(INSTALLED): pyproject.toml constraints.txt setup.py src/fireweed/kernels/kernels.c
+$(INSTALLED): pyproject.toml constraints.txt setup.py $(wildcard src/fireweed/kernels/*.[ch])
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,jax]'
 	touch $(INSTALLED)

@@ -2,8 +2,8 @@
 
     python benchmarks/profile_step.py [--rounds 3]
 
-Writes measurements/step-profile.json: milliseconds a step (SqueezeNet 192 px batch 32, Xception 160 px batch 32) by kind
-of work, each of the kernels' calls and of oneDNN's operations timed one by one, in a process of its own.
+Writes measurements/step-profile.json: milliseconds a step (SqueezeNet 192 px batch 32, Xception 160 px batch 32) by
+kind of work, each of the kernels' calls and of oneDNN's operations timed one by one, in a process of its own.
 """
 
 import argparse
@@ -25,7 +25,7 @@ NETS = {"squeezenet": 192, "xception": 160}
 BATCH, WARM, TIMED = 32, 2, 5
 CHILD = "--child"
 KINDS = ("3x3 convolutions", "1x1 convolutions", "depthwise convolutions", "norms", "pooling", "the rest")
-"""Of oneDNN's norms the relu, the bias's gradient and the concatenation beside them are in the rest; of ours, in norms."""
+"""Relus, gradients of biases and concatenations are with the kernels' norms, and in the rest where oneDNN works."""
 
 
 def main() -> None:

@@ -19,7 +19,9 @@ def profile_table(result: dict[str, Any]) -> str:
             lines.append(row(cells))
         lines.append("")
     count = next(iter(result["figures"].values()))["kernels"]["step"]["n"]
-    lines.append(f"{result['chip']}, {result['cores']} cores; {result['date']}, commit {result['commit']}; n = {count}.")
+    lines.append(
+        f"{result['chip']}, {result['cores']} cores; {result['date']}, commit {result['commit']}; n = {count}."
+    )
     return "\n".join(lines) + "\n"
 
 

@@ -59,9 +59,10 @@ def read_input(
     import tensorflow as tf  # noqa: F401 - start-up is not measured
 
     from fireweed.data.changes import AugmentSettings
-    from fireweed.data.pipeline import Batches, SquareCache
+    from fireweed.data.pipeline import Batches
     from fireweed.data.plan import Plan
     from fireweed.data.sources import open_data
+    from fireweed.data.squares import SquareCache
 
     catalog = open_data(shards or photos)
     keys = [f"{i:064x}" for i in range(len(catalog))]

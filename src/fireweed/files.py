@@ -1,11 +1,13 @@
 """Files written whole or not at all, hashes of files, and where Fireweed keeps what can be made again."""
 
+import contextlib
 import errno
 import hashlib
 import os
 import re
 import secrets
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -125,9 +127,26 @@ def cache_folder(*parts: str) -> Path:
     except OSError as error:
         if asked:
             raise explained(error, folder) from error
-        folder = Path(tempfile.gettempdir(), f"fireweed-{os.getuid() if hasattr(os, 'getuid') else 'cache'}", *parts)
+        folder = _temporary_cache().joinpath(*parts)
         folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def _temporary_cache() -> Path:
+    """Return this user's own folder among the temporary ones; a new one where its name is taken by somebody else.
+
+    What lies there is believed, compiled programs too, so that no other user may have made it or write to it.
+    """
+    if not hasattr(os, "getuid"):
+        folder = Path(tempfile.gettempdir(), "fireweed-cache")
+        folder.mkdir(exist_ok=True)
+        return folder
+    folder = Path(tempfile.gettempdir(), f"fireweed-{os.getuid()}")
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    status = folder.lstat()
+    is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022
+    return folder if is_ours else Path(tempfile.mkdtemp(prefix="fireweed-"))
 
 
 def _lock(descriptor: int) -> None:

@@ -24,7 +24,7 @@ def remembered() -> dict[str, Figures]:
         text = (cache_folder() / FILE).read_bytes()[: MOST_BYTES + 1]
         tables = json.loads(text)
         return {str(name): _figures(table) for name, table in tables.items() if isinstance(table, dict)}
-    except (OSError, ValueError, AttributeError, RecursionError, FireweedError):
+    except (OSError, ValueError, AttributeError, RecursionError, OverflowError, FireweedError):
         return {}
 
 

@@ -13,7 +13,7 @@ from fireweed.resolving import Resolved
 
 CPU = DeviceChoice("cpu", 1, "Plain CPU", "tensorflow", "float32")
 QUIET = Reporter(is_silent=True)
-RECIPE = checked({"model": {"name": "conv 4 | gap"}, "training": {
+RECIPE = checked({"model": {"name": "conv 8 | gap"}, "training": {
     "phases": [{"side": 16, "epochs": 1}], "batch": 8, "precision": "float32"}})  # fmt: skip
 FASTER = {"step none": 10.0, "step xla": 40.0, "first none": 1.0, "first xla": 2.0, "tried seconds": 60.0}
 
@@ -53,7 +53,7 @@ def test_a_long_training_tries_and_remembers(monkeypatch):
 
 
 def test_the_run_keeps_what_was_chosen(make_photos, tmp_path):
-    request = TrainRequest(str(make_photos({"a": 12, "b": 12})), model="conv 4 | gap", side=16, epochs=1,
+    request = TrainRequest(str(make_photos({"a": 12, "b": 12})), model="conv 8 | gap", side=16, epochs=1,
                            compile="xla", out=str(tmp_path / "run"))  # fmt: skip
     folder = train_run(request, QUIET)
     assert folder.resolved().training.compile == "xla" and folder.facts().asked.training.compile == "xla"

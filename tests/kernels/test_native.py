@@ -111,13 +111,51 @@ def test_each_kind_of_instructions_gives_the_same():
         "y = np.empty((1, 9, 9, 24), np.float32); k = np.full((3, 3, 24, 24), 0.5, np.float32);"
         "print(native.library() and (native.convolve(x, k, y) or y[0, 4, 4, 0]))"
     )
-    seen = {}
+    values = []
     for name in ("none", *native.NAMES):
         environment = {**os.environ, native.SWITCH: name}
-        result = subprocess.run(
-            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
         )
-        seen[name] = result.stdout.strip()
-    assert seen.pop("none") == "None"
-    values = [float(value) for value in seen.values() if value != "None"]
+        if name == "none":
+            assert done.stdout.strip() == "None"
+        elif done.returncode:
+            assert "there are no such kernels here" in done.stderr
+        else:
+            values.append(float(done.stdout))
     assert values and np.allclose(values, 108)
+
+
+@pytest.mark.parametrize("cores", [1, 3, 100])
+def test_any_number_of_threads_does(cores, monkeypatch):
+    monkeypatch.setattr(native, "allowed_cores", lambda: cores)
+    x, kernel, d = random(2, 9, 11, 8), random(3, 3, 8, 16), random(2, 9, 11, 16)
+    y, dx = np.empty_like(d), np.empty_like(x)
+    native.convolve(x, kernel, y)
+    assert_close(y, convolved(x, kernel))
+    native.convolve_back(d, kernel, dx)
+    assert_close(dx, convolved(d, kernel[::-1, ::-1].transpose(0, 1, 3, 2)))
+    for side in (1, 3):
+        assert native.kernel_gradient(x, d, (side, side, 8, 16)).shape == (side, side, 8, 16)
+    mean, variance = native.moments(x)
+    assert np.allclose(mean, x.mean((0, 1, 2)), atol=1e-6) and np.allclose(variance, x.var((0, 1, 2)), atol=1e-5)
+    ones, zeros = np.ones(8, np.float32), np.zeros(8, np.float32)
+    native.normalize(x, zeros, ones, zeros, dx)
+    assert np.array_equal(dx, x)
+    assert np.allclose(native.normalize_back(x, x, zeros, (ones, zeros, zeros), dx, False), x.sum((0, 1, 2)), atol=1e-4)
+
+
+def test_what_is_not_a_number_stays_so():
+    x = random(1, 8, 8, 8)
+    x[0, 3, 3, 3] = np.nan
+    y = np.empty_like(x)
+    native.convolve(x, random(1, 1, 8, 8), y, relu=True)
+    assert np.isnan(y[0, 3, 3]).all() and np.isfinite(y[0, 0, 0]).all()
+
+
+def test_large_arrays_are_written_past_the_caches_alike():
+    x = random(2, 600, 600, 24)[:, :, :, :16]
+    y = native.empty((2, 600, 600, 24))[:, :, :, 8:]
+    ones = np.ones(16, np.float32)
+    native.normalize(x, ones, 2 * ones, ones, y)
+    assert np.array_equal(y, (x - 1) * 2 + 1)

@@ -25,6 +25,24 @@ def test_what_fits_is_merged_and_the_rest_is_not():
     assert not find_merges(build_model("norm none | conv 16 | gap", 3, None))
 
 
+def test_nothing_that_is_seen_from_outside_is_merged():
+    photo = keras.Input((None, None, 3))
+    inner = keras.layers.Conv2D(8, 3, padding="same", activation="relu", name="inner")(photo)
+    norm = keras.layers.BatchNormalization(name="norm")(inner)
+    assert len(find_merges(keras.Model(photo, norm))) == 1
+    assert not find_merges(keras.Model(photo, [inner, norm]))
+    twice = keras.layers.Conv2D(8, 3, padding="same", name="twice")
+    assert not find_merges(keras.Model(photo, keras.layers.BatchNormalization()(twice(keras.layers.Conv2D(8, 1)(
+        twice(keras.layers.Conv2D(8, 1)(photo)))))))  # fmt: skip
+
+
+def test_steps_that_xla_compiles_call_no_kernels():
+    twin = fast_twin(build_model("conv 8 | gap", 3, None), "xla")
+    assert not any(isinstance(layer, MergedNormalization) for layer in twin.layers)
+    twin.compile("sgd", "categorical_crossentropy", jit_compile=True)
+    twin.train_on_batch(np.zeros((2, 8, 8, 3)), np.eye(3, dtype=np.float32)[:2])
+
+
 def test_the_twin_has_the_plain_nets_variables_in_the_same_order(monkeypatch):
     plain = build_model(NET, 3, None)
     merged = fast_twin(plain)

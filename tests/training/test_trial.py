@@ -8,7 +8,7 @@ from fireweed.recipe import checked
 from fireweed.training import trial
 from fireweed.training.trial import run_trial
 
-RECIPE = checked({"model": {"name": "conv 4 | gap"}, "training": {"batch": 4, "precision": "float32"}})
+RECIPE = checked({"model": {"name": "conv 8 | gap"}, "training": {"batch": 4, "precision": "float32"}})
 
 
 def test_a_child_measures_both_ways():

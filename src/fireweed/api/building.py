@@ -129,7 +129,8 @@ class TrainingParts:
                 f"decoded photos are kept in {self._store.folder} for later runs ({gigabytes:.2g} GB more, at most "
                 f"{self._store.limit_bytes / 1e9:g} GB in all; {LIMIT_VARIABLE} sets the limit, 0 turns it off)"
                 if self._store.may_write
-                else f"decoded photos are not kept for later runs: another run is writing to {self._store.folder}"
+                else "decoded photos are not kept for later runs: another run is writing to "
+                f"{self._store.folder}, or it cannot be written"
             )
         for cache in caches:
             if cache.in_memory < len(cache.photos):

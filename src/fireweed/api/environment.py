@@ -8,10 +8,11 @@ from typing import Any
 
 from fireweed.devices import DeviceChoice
 from fireweed.devices.process import ALLOCATOR, TUNABLES
+from fireweed.kernels.native import SWITCH, library_name
 from fireweed.version import __version__
 
 PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pillow", "simplejpeg", "opencv-python-headless", "h5py")
-VARIABLES = ("KERAS_BACKEND", "TF_ENABLE_ONEDNN_OPTS", "OMP_NUM_THREADS", *ALLOCATOR, TUNABLES)
+VARIABLES = ("KERAS_BACKEND", SWITCH, "TF_ENABLE_ONEDNN_OPTS", "OMP_NUM_THREADS", *ALLOCATOR, TUNABLES)
 
 
 def environment_facts(choice: DeviceChoice) -> dict[str, Any]:
@@ -23,6 +24,7 @@ def environment_facts(choice: DeviceChoice) -> dict[str, Any]:
         "system": platform.platform(),
         "packages": {name: _version(name) for name in PACKAGES},
         "device": choice.facts(),
+        "kernels": library_name(),
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
     }
 

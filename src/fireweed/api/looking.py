@@ -13,6 +13,7 @@ from fireweed.data.sources import open_data
 from fireweed.devices import choose_device, describe
 from fireweed.errors import DataError
 from fireweed.files import sha256_of_bytes
+from fireweed.kernels.native import library_name
 from fireweed.models.registry import ENTRIES, build_model, find_entry
 from fireweed.recipe import read_recipe, recipe_names, recipe_text
 from fireweed.reporting import Reporter
@@ -126,6 +127,11 @@ def show_devices(
     """Print what was found, what will be used, and why."""
     for line in describe(choose_device(device, backend=backend, tpu=tpu, zone=zone, project=project)):
         reporter.say(line)
+    name = library_name()
+    reporter.say(
+        f"compiled kernels for training on the CPU: {name}"
+        + ("; install Fireweed where there is a C compiler to have them" if name == "none" else "")
+    )
 
 
 def _table(*columns: str) -> Table:

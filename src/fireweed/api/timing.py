@@ -6,6 +6,7 @@ from typing import Any
 from fireweed.api.limits import matrix_rate
 from fireweed.devices import DeviceChoice
 from fireweed.devices.machine import installed_version
+from fireweed.kernels.native import library_name
 from fireweed.models.registry import build_model
 from fireweed.recipe import Phase, Recipe
 from fireweed.remembered import Figures, remember, remembered
@@ -52,7 +53,7 @@ def speed_name(recipe: Recipe, side: int, choice: DeviceChoice) -> str:
     versions = [f"{name} {installed_version(name)}" for name in dict.fromkeys(("keras", choice.backend))]
     return ", ".join([
         f"{recipe.model.name}{frozen} {side} px", f"batch {recipe.training.batch}", recipe.training.precision,
-        " ".join(chip), *versions, f"fireweed {__version__}",
+        " ".join(chip), f"kernels {library_name()}", *versions, f"fireweed {__version__}",
     ])  # fmt: skip
 
 

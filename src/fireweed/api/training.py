@@ -16,6 +16,7 @@ from fireweed.devices import DeviceChoice, choose_device, confirm, prepare_proce
 from fireweed.devices.process import needed_environment, restart_with
 from fireweed.errors import DataError
 from fireweed.files import absolute, explained
+from fireweed.kernels.native import library_name
 from fireweed.models.registry import find_entry
 from fireweed.recipe import Recipe
 from fireweed.reporting import Reporter, duration
@@ -101,11 +102,11 @@ def _carry_out(
     if loaded:
         reporter.say(loaded)
     parts = TrainingParts(recipe, prepared.catalog, resolved.class_weights)
-    _announce(recipe, model, len(prepared.catalog.classes), parts, choice, reporter)
-    if not folder.is_started:
-        folder.start(facts, recipe, prepared.catalog, prepared.groups)
-    folder.write_json("environment.json", environment_facts(choice))
     try:
+        _announce(recipe, model, len(prepared.catalog.classes), parts, choice, reporter)
+        if not folder.is_started:
+            folder.start(facts, recipe, prepared.catalog, prepared.groups)
+        folder.write_json("environment.json", environment_facts(choice))
         outcome = train(model, recipe, parts.input(), folder.path, reporter)
         remember_rates(recipe, outcome.history, choice)
         finish(folder, recipe, model, outcome, parts, prepared.catalog, reporter)
@@ -152,6 +153,12 @@ def _announce(
         f"{recipe.model.name}: {model.count_params():,} parameters; {recipe.total_epochs} epochs ({phases}), batch "
         f"{recipe.training.batch}, {parts.steps} steps an epoch"
     )
+    if choice.kind == "cpu" and choice.backend == "tensorflow" and recipe.training.compile != "xla":
+        name = library_name()
+        reporter.say(
+            f"kernels: {name}, compiled for such chips" if name != "none"
+            else "kernels: none; where Fireweed is installed with a C compiler, training on a CPU is faster"
+        )  # fmt: skip
     for note in parts.cache_notes():
         reporter.say(note)
     expected = expected_seconds(recipe, classes, parts.photos, choice)

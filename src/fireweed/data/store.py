@@ -13,7 +13,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import Iterable
-from importlib import resources
+from importlib import metadata, resources
 from pathlib import Path
 
 import cv2
@@ -230,7 +230,7 @@ def open_store() -> SquareStore | None:
 def decoder_digest() -> str:
     """Return a digest of all that decides a square's pixels: our own code, and the libraries that decode and resize."""
     sources = [resources.files("fireweed.data").joinpath(name).read_bytes() for name in ("decode.py", "headers.py")]
-    versions = [PIL.__version__, cv2.__version__, platform.machine(), *(
+    versions = [PIL.__version__, cv2.__version__, metadata.version("simplejpeg"), platform.machine(), *(
         str(features.version(name)) for name in ("jpg", "libjpeg_turbo", "webp"))]  # fmt: skip
     return sha256_of_bytes(b"\0".join([*sources, *(version.encode() for version in versions)]))[:16]
 

@@ -7,6 +7,7 @@ TensorFlow 2.21 has such a cache too (--tf_xla_persistent_cache_directory, with 
 with "Read less bytes than requested"; JAX warns and compiles again.
 """
 
+import contextlib
 import hashlib
 from pathlib import Path
 
@@ -41,7 +42,11 @@ def _chip(machine: Machine) -> str:
 
 
 def _prune(folder: Path, most_bytes: int) -> None:
-    files = [(path, path.stat()) for path in folder.iterdir() if path.is_file()]
+    files = []
+    for path in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another process has just removed it
+            if path.is_file():
+                files.append((path, path.stat()))
     left = sum(status.st_size for _, status in files)
     for path, status in sorted(files, key=lambda file: max(file[1].st_atime, file[1].st_mtime)):
         if left <= most_bytes:

@@ -1,4 +1,4 @@
-"""The compiled kernels as functions of numpy arrays; `kernels.c` has what they compute and how.
+"""The compiled kernels as functions of numpy arrays; the C files beside this one have what they compute and how.
 
 Arrays are float32, channels last: (images, height, width, channels). An array may be a slice of the channels of a wider
 one, so that parts of a concatenation are read and written in place. Calls leave Python's lock to others.
@@ -7,6 +7,7 @@ one, so that parts of a concatenation are read and written in place. Calls leave
 import ctypes
 import functools
 import os
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ FEW = 4  # inputs that need be no whole vector: grey, colours, and one more
 LANES = 8  # channels that the kernels work on at once: the most that outputs may not be divided by
 NAMES = ("avx512", "avx2", "neon")  # the best first
 SWITCH = "FIREWEED_KERNELS"
+VERSION = 1  # of the functions' arguments and meaning; machine.c has the same
 
 _ALIGNMENT = 64  # TensorFlow takes an aligned array as it is, and copies any other
 
@@ -30,20 +32,42 @@ def library() -> ctypes.CDLL | None:
     The environment variable FIREWEED_KERNELS names one of them, or says `none`.
 
     Raises:
-        DeviceError: it names another one.
+        DeviceError: it names another one, or one that is not installed or that this machine has no instructions for.
+    """
+    name = library_name()
+    return None if name == "none" else _loaded(name)
+
+
+@functools.cache
+def library_name() -> str:
+    """Return the instructions of the kernels that suit this machine, "avx512" and the like, or "none".
+
+    Raises:
+        DeviceError: as `library`.
     """
     asked = os.environ.get(SWITCH, "")
     if asked not in ("", "none", *NAMES):
         raise DeviceError(f"{SWITCH} is {asked!r}; {nearest(asked, ('none', *NAMES))}")
-    for name in NAMES if not asked else (asked,):
-        for path in sorted(Path(__file__).parent.glob(f"_{name}.*so")):
-            try:
-                loaded = ctypes.CDLL(str(path))
-            except OSError:
-                continue  # built for another machine
-            if loaded.usable():
-                return loaded
-    return None
+    if asked == "none":
+        return "none"
+    found = next((name for name in ([asked] if asked else NAMES) if _loaded(name) is not None), "none")
+    if asked and found == "none":
+        raise DeviceError(
+            f"{SWITCH} is {asked!r}, but there are no such kernels here: the machine has no such instructions, or "
+            "Fireweed was installed without a C compiler; unset it"
+        )
+    return found
+
+
+@functools.cache
+def _loaded(name: str) -> ctypes.CDLL | None:
+    """Return the kernels of a name; None where they are not installed, of another version, or not for this machine."""
+    path = Path(__file__).with_name(f"_{name}{sysconfig.get_config_var('EXT_SUFFIX')}")
+    try:
+        loaded = ctypes.CDLL(str(path)) if path.is_file() else None
+        return loaded if loaded and loaded.version() == VERSION and loaded.usable() else None
+    except (OSError, AttributeError):  # built for another machine, or too old to say its version
+        return None
 
 
 def empty(shape: tuple[int, ...]) -> np.ndarray:
@@ -71,6 +95,7 @@ def convolve(
         pixels = images * rows * columns
         _call("convolve_1x1", x, _stride(x), kernel, _pointer(bias), relu, adds, *target, pixels, inputs, outputs)
     elif inputs % LANES:
+        _check_whole_pixels(x)
         _call("convolve_few", x, kernel, _pointer(bias), relu, *target, *sizes)
     else:
         _call("convolve_3x3", x, _stride(x), _transformed(kernel, False), _pointer(bias), relu, adds, *target, *sizes)
@@ -102,6 +127,7 @@ def kernel_gradient(x: np.ndarray, d: np.ndarray, shape: tuple[int, ...]) -> np.
     if shape[:2] == (1, 1):
         _call("kernel_gradient_1x1", *places, images * rows * columns, *shape[2:])
     elif shape[2] % LANES:
+        _check_whole_pixels(x)
         _call("kernel_gradient_few", x, d, _stride(d), gradient, images, rows, columns, *shape[2:])
     else:
         _call("kernel_gradient_3x3", *places, images, rows, columns, *shape[2:])
@@ -153,6 +179,11 @@ def _check_whole(*channels: int) -> None:
         raise ValueError(f"the kernels take channels in whole {LANES}s, not {channels}")
 
 
+def _check_whole_pixels(x: np.ndarray) -> None:
+    if _stride(x).value != x.shape[-1]:
+        raise ValueError("the kernels take a slice of channels only in whole vectors")
+
+
 def _transformed(kernel: np.ndarray, backward: bool) -> np.ndarray:
     inputs, outputs = kernel.shape[2:]
     weights = np.empty((36, outputs, inputs) if backward else (36, inputs, outputs), np.float32)
@@ -176,10 +207,14 @@ def _function(name: str) -> Callable[..., int]:
     loaded = library()
     if loaded is None:
         raise DeviceError("there are no compiled kernels here; install Fireweed where there is a C compiler")
-    return getattr(loaded, name)
+    function = getattr(loaded, name)
+    function.restype = None if name == "transform_kernel" else ctypes.c_int
+    return function
 
 
 def _pointer(array: np.ndarray | None) -> ctypes.c_void_p:
+    if array is not None and array.dtype not in (np.float32, np.float64):
+        raise ValueError(f"the kernels take float32 numbers, not {array.dtype}")
     return ctypes.c_void_p(None if array is None else array.ctypes.data)
 
 

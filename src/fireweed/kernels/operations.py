@@ -70,29 +70,16 @@ def convolve_norm_fixed(
     return y
 
 
-def convolve(x: Tensor, kernel: np.ndarray, bias: np.ndarray, relu: bool) -> Tensor:
-    """Convolve `x` with a fixed kernel, then add the bias and apply relu, as in inference; it has no gradient."""
-
-    def run(x: np.ndarray) -> list[np.ndarray]:
-        y = native.empty((*x.shape[:-1], kernel.shape[-1]))
-        native.convolve(x, kernel, y, bias, relu)
-        return [y]
-
-    (y,) = _call(run, [x], 1)
+def convolve(x: Tensor, kernel: Tensor, bias: Tensor, relu: bool) -> Tensor:
+    """Convolve `x`, then add the bias and apply relu, as in inference; it has no gradient."""
+    (y,) = _call(partial(_convolve, relu), [x, kernel, bias], 1)
     y.set_shape([*x.shape[:-1], kernel.shape[-1]])
     return y
 
 
-def scale(x: Tensor, factors: np.ndarray, offsets: np.ndarray) -> Tensor:
+def scale(x: Tensor, factors: Tensor, offsets: Tensor) -> Tensor:
     """Return x * factors + offsets, each channel its own, in one pass; it has no gradient."""
-    zeros = np.zeros_like(offsets)
-
-    def run(x: np.ndarray) -> list[np.ndarray]:
-        y = native.empty(x.shape)
-        native.normalize(x, zeros, factors, offsets, y)
-        return [y]
-
-    (y,) = _call(run, [x], 1)
+    (y,) = _call(_scale, [x, factors, offsets], 1)
     y.set_shape(x.shape)
     return y
 
@@ -130,6 +117,16 @@ def _call(function: Callable[..., Any], tensors: list[Tensor], results: int) -> 
     # without state: what is not used may be left out, and nothing waits for the order of calls
     given = tf.numpy_function(function, tensors, [tf.float32] * results, stateful=False)
     return list(given) if isinstance(given, list | tuple) else [given]  # outside graphs, a single one comes bare
+
+
+def _convolve(relu: bool, x: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> list[np.ndarray]:
+    return [_convolve_all(1, relu, x, [kernel, bias])]
+
+
+def _scale(x: np.ndarray, factors: np.ndarray, offsets: np.ndarray) -> list[np.ndarray]:
+    y = native.empty(x.shape)
+    native.normalize(x, np.zeros_like(offsets), factors, offsets, y)
+    return [y]
 
 
 def _convolve_all(count: int, relu: bool, x: np.ndarray, parameters: Sequence[np.ndarray]) -> np.ndarray:

@@ -54,9 +54,11 @@ class _Signal:
             return self.tensor
         scale, offset = (values.astype(np.float32) for values in self.waiting)
         if can_run() and len(self.tensor.shape) == 4 and self.tensor.shape[-1] % native.LANES == 0:
+            import tensorflow as tf
+
             from fireweed.kernels import operations
 
-            return operations.scale(self.tensor, scale, offset)
+            return operations.scale(self.tensor, tf.constant(scale), tf.constant(offset))
         return self.tensor * scale + offset
 
 
@@ -199,7 +201,7 @@ def _through_linear(layer: keras.Layer, given: _Signal, norm: Map | None) -> _Si
         from fireweed.kernels import operations
 
         relu = layer.activation is keras.activations.relu
-        return _Signal(operations.convolve(tensor, constants[0], bias.astype(np.float32), relu))
+        return _Signal(operations.convolve(tensor, tf.constant(constants[0]), tf.constant(bias, tf.float32), relu))
     if type(layer) is layers.Dense:
         tensor = tf.matmul(tensor, constants[0])
     else:

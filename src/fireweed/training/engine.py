@@ -19,14 +19,18 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Batch norm as one operation while it trains on TensorFlow; the same weights and results as Keras's.
 
     Frozen, in inference, in float64, or on other shapes it is plain Keras.
+
+    has_kernels: whether the compiled kernels may do it.
     """
+
+    has_kernels = False
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         plain = not (training and self.trainable) or mask is not None or inputs.dtype == "float64"
         if plain or self.renorm or self.synchronized or len(inputs.shape) != 4 or self.axis not in (-1, 3):
             return super().call(inputs, training=training, mask=mask)
         fits = inputs.dtype == "float32" and inputs.shape[-1] % native.LANES == 0
-        outputs, mean, variance = (self._by_kernel if fits and can_run() else self._by_tensorflow)(inputs)
+        outputs, mean, variance = (self._by_kernel if fits and self.has_kernels else self._by_tensorflow)(inputs)
         move(self, mean, variance)
         return outputs
 
@@ -51,21 +55,23 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         return tf.cast(outputs, self.compute_dtype), mean, corrected * (tf.maximum(count - 1.0, 1.0) / count)
 
 
-def fast_twin(model: keras.Model) -> keras.Model:
+def fast_twin(model: keras.Model, compile: str = "none") -> keras.Model:
     """Return a model equal to `model`, its variables copied, that trains faster; `model` itself if nothing is gained.
 
     Only TensorFlow gains: XLA, through which JAX works, fuses batch norm by itself.
+
+    compile: "xla" where the steps will be compiled, which calls of the kernels cannot be; else "none" or "auto".
 
     Raises:
         FireweedError: the twin's variables are not those of `model` (a fault in Fireweed, never a user's).
     """
     if keras.backend.backend() != "tensorflow":
         return model
-    merger = Merger(model) if can_run() else None
+    merger = Merger(model) if compile != "xla" and can_run() else None
 
     def fast_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
         merged = merger.layer(layer) if merger else None
-        return merged or _fast_layer(layer)
+        return merged or _fast_layer(layer, merger is not None)
 
     twin = keras.models.clone_model(model, clone_function=fast_layer)
     copy_variables(model, twin)
@@ -82,9 +88,12 @@ def copy_variables(source: keras.Model, target: keras.Model) -> None:
         theirs[path].assign(variable)
 
 
-def _fast_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
+def _fast_layer(layer: keras.layers.Layer, has_kernels: bool) -> keras.layers.Layer:
     kind = FusedBatchNormalization if type(layer) is keras.layers.BatchNormalization else type(layer)
-    return kind.from_config(layer.get_config())
+    fast = kind.from_config(layer.get_config())
+    if isinstance(fast, FusedBatchNormalization):
+        fast.has_kernels = has_kernels
+    return fast
 
 
 def _by_path(model: keras.Model) -> dict[str, Any]:

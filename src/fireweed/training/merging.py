@@ -25,9 +25,11 @@ class Merge:
 def find_merges(model: keras.Model) -> list[Merge]:
     """Return the groups of layers of a functional model that the kernels do in one; none where there are no kernels."""
     behind: dict[str, str] = {}
+    seen = {tensor._keras_history.operation.name for tensor in model.outputs}  # what users of the model see
     for layer in model.layers:
         before = _sources(layer)
         is_norm = type(layer) is keras.layers.BatchNormalization and len(before) == 1 and _norm_fits(layer)
+        is_norm = is_norm and before[0].name not in seen and len(_sources(before[0])) == 1
         if is_norm and _convolution_fits(before[0]) and _is_only_for(before[0], layer):
             behind[layer.name] = before[0].name
     merges, taken = [], set()
@@ -207,6 +209,9 @@ def _additions(layer: keras.layers.Layer) -> Iterator[Any]:
 def _together(
     model: keras.Model, layer: keras.layers.Layer, norms: Sequence[keras.layers.Layer], behind: dict[str, str]
 ) -> bool:
+    seen = {tensor._keras_history.operation for tensor in model.outputs}
+    if seen & set(norms):
+        return False
     if not all(norm.name in behind and _is_only_for(norm, layer) for norm in norms) or layer.axis not in (-1, 3):
         return False
     convolutions = [model.get_layer(behind[norm.name]) for norm in norms]

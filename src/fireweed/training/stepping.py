@@ -50,7 +50,7 @@ def make_step(recipe: Recipe, classes: int, side: int, compile: str) -> Callable
     """
     batch = recipe.training.batch
     fixed_side = side if find_entry(recipe.model.name).has_flatten else None
-    twin = fast_twin(build_model(recipe.model.name, classes, fixed_side, freeze=recipe.model.freeze))
+    twin = fast_twin(build_model(recipe.model.name, classes, fixed_side, freeze=recipe.model.freeze), compile)
     compile_model(twin, build_optimizer(recipe.training, np.full(1, 1e-4, np.float32), twin), compile)
     images = np.random.default_rng(0).integers(0, 255, (batch, side, side, 3), np.uint8)
     targets = np.eye(classes, dtype=np.float32)[np.arange(batch) % classes]

@@ -66,7 +66,7 @@ def train(model: keras.Model, recipe: Recipe, data: TrainingInput, folder: Path,
     settings = recipe.training
     rates = learning_rates(recipe, data.steps)
     keras.utils.set_random_seed(settings.seed)  # the twin's drop-outs draw their seeds when they are made
-    twin = fast_twin(model)
+    twin = fast_twin(model, settings.compile)
     optimizer = build_optimizer(settings, rates, twin)
     averaging = Averaging(settings.average, settings.average_every)
     recorder = Recorder(recipe, data, rates, folder, reporter)
@@ -146,8 +146,9 @@ def compile_model(
 
 def out_of_memory(error: Exception) -> FireweedError | None:
     """Return what to do when a device has too little memory for a step, else None."""
-    text = str(error)
-    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text or "OOM when allocating" in text:
+    text, kind = str(error), type(error).__name__
+    is_full = isinstance(error, MemoryError) or kind == "ResourceExhaustedError"
+    if is_full or any(sign in text for sign in ("RESOURCE_EXHAUSTED", "OOM when allocating", "MemoryError")):
         return FireweedError(
             "a training step does not fit into memory; choose a smaller batch (--set training.batch=8) or --side"
         )

@@ -35,12 +35,13 @@ def run_trial(recipe: Recipe, classes: int, side: int, limit_seconds: float, env
             command, input=asked.encode(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=limit_seconds,
             env=child_environment, check=False,
         )  # fmt: skip
-        text = done.stdout
+        text, has_failed = done.stdout, done.returncode != 0
     except subprocess.TimeoutExpired as expired:
-        text = expired.stdout or b""
+        text, has_failed = expired.stdout or b"", False
     except OSError:
-        text = b""
-    figures: Figures = {"tried seconds": limit_seconds}
+        text, has_failed = b"", True
+    # a child that failed was not slow: it says nothing of what a longer limit would give
+    figures: Figures = {} if has_failed else {"tried seconds": limit_seconds}
     for line in text.splitlines():
         figures |= _read(line)
     return figures
