@@ -86,6 +86,10 @@ def child(net: str) -> None:
     prepare_process(choose_device("cpu"))
     import keras
     import numpy as np
+    import tensorflow as tf
+
+    # one operation after the other, so that their times add up to the step's
+    tf.config.threading.set_inter_op_parallelism_threads(1)
 
     from fireweed.kernels import native
     from fireweed.models.registry import build_model
