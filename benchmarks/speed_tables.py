@@ -14,7 +14,7 @@ WEIGHT_MOVES = 10  # read twice, gradient written and read, Adam's two averages 
 NONE = "-"
 README_ROWS = (
     (STEP, "rate", SAME_NET),
-    (XCEPTION_STEP, "rate", SAME_NET),
+    (XCEPTION_STEP, "rate", (*SAME_NET, "fastai")),
     ("input from shards 192 px", "later_rates", ("tf.data",)),
     ("writing shards 192 px", "rate", ("tf.data",)),
     ("predict squeezenet 192 px", "rate", ("stock Keras",)),
