@@ -134,11 +134,12 @@ def goals(result: dict[str, Any]) -> list[Goal]:
     stock, chip = (1.6, "a chip with AVX-512") if result["has_avx512"] else (3.0, "a chip without AVX-512")
     keras, data = ("stock Keras",), ("tf.data",)
     epoch = "epoch squeezenet 192 px batch 32"
+    best = "against the best of stock Keras, PyTorch eager and torch.compile"
     return [
-        Goal("training step, SqueezeNet 192 px, batch 32: against the best of stock Keras, PyTorch eager and torch.compile", 1.2,
+        Goal(f"training step, SqueezeNet 192 px, batch 32: {best}", 1.2,
              ratio(runs, STEP, "rate", SAME_NET)),
         Goal(f"the same against stock Keras, on {chip}", stock, ratio(runs, STEP, "rate", keras)),
-        Goal("training step, Xception 160 px, batch 32: against the best of stock Keras, PyTorch eager and torch.compile", 1.3,
+        Goal(f"training step, Xception 160 px, batch 32: {best}", 1.3,
              ratio(runs, XCEPTION_STEP, "rate", SAME_NET)),
         Goal("an epoch on real photos, input included: against the step alone", 0.95,
              quotient(values(runs, epoch, OURS, "rate"), values(runs, epoch, OURS, "step_rate"))),
