@@ -15,7 +15,7 @@ import pytest
 from fireweed.run import open_run
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL on this system")
-TIMED = ("seconds", "images_per_second", "waiting_share")
+TIMED = ("seconds", "images_per_second", "share_of_seconds_waited")
 NET = "conv 8 | pool | conv 8 | drop 0.2 | gap"
 ASK = ["train", "--data", "drawn", "--model", NET, "--side", "32", "--epochs", "5", "--deterministic",
        "--set", "training.average=0.9"]  # fmt: skip

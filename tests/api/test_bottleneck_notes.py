@@ -5,7 +5,7 @@ from fireweed.api.reporting import bottleneck_notes
 
 def rows(*shares):
     return [
-        {"epoch": float(i + 1), "images_per_second": 1020.4 + i, "waiting_share": share}
+        {"epoch": float(i + 1), "images_per_second": 1020.4 + i, "share_of_seconds_waited": share}
         for i, share in enumerate(shares)
     ]
 

@@ -16,7 +16,7 @@ from fireweed.errors import DataError, FireweedError, RunError
 from fireweed.reporting import Reporter
 
 NET = "conv 4 | pool | conv 8 | gap"
-TIMED = ("seconds", "images_per_second", "waiting_share")
+TIMED = ("seconds", "images_per_second", "share_of_seconds_waited")
 
 
 def train(data, out, **options):

@@ -14,7 +14,7 @@ from fireweed.reporting import Reporter
 from fireweed.training.train import TrainingInput, train
 
 STEPS, BATCH = 3, 4
-TIMED = ("seconds", "images_per_second", "waiting_share")
+TIMED = ("seconds", "images_per_second", "share_of_seconds_waited")
 VALIDATION = (np.random.default_rng(7).integers(0, 256, (8, 12, 12, 3), np.uint8),
               np.eye(2, dtype=np.float32)[[0, 1] * 4], np.ones(8, np.float32))  # fmt: skip
 
@@ -113,7 +113,7 @@ def test_the_history_says_how_long_the_steps_waited_for_their_photos(tmp_path):
         folder = tmp_path / str(seconds)
         folder.mkdir()
         outcome = train(net(), recipe(), data(seconds=seconds), folder, Reporter(is_silent=True))
-        shares = [row["waiting_share"] for row in outcome.history]
+        shares = [row["share_of_seconds_waited"] for row in outcome.history]
         assert all(0 <= share <= 1 for share in shares)
         assert min(shares) > 0.5 if seconds else np.median(shares) < 0.5
 

@@ -26,7 +26,7 @@ assert resumed.resumed_at == 2, resumed.resumed_at
 assert t.lasting(resumed.history) == t.lasting(whole.history)
 assert all(np.array_equal(a, b) for a, b in zip(first.weights, second.weights))
 slow = t.train(t.net(), t.recipe(), t.data(seconds=0.3), out, t.Reporter(is_silent=True))
-assert min(row["waiting_share"] for row in slow.history) > 0.5, slow.history
+assert min(row["share_of_seconds_waited"] for row in slow.history) > 0.5, slow.history
 print("equal")
 """
 

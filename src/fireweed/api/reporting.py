@@ -65,16 +65,16 @@ def kept_weights(outcome: "Outcome") -> str:
 def bottleneck_notes(history: list[dict[str, Any]]) -> list[str]:
     """Return a sentence on the epochs in which the step waited for photos, with the figure; none where it did not.
 
-    history: rows of history.csv as numbers; those of older versions have no `waiting_share`.
+    history: rows of history.csv as numbers; those of older versions have no `share_of_seconds_waited`.
     """
-    slow = [row for row in history if row.get("waiting_share", 0) > BOTTLENECK_SHARE]
+    slow = [row for row in history if row.get("share_of_seconds_waited", 0) > BOTTLENECK_SHARE]
     if not slow:
         return []
-    worst = max(slow, key=lambda row: row["waiting_share"])
+    worst = max(slow, key=lambda row: row["share_of_seconds_waited"])
     where = f"{len(slow)} of {len(history)} epochs, most in epoch" if len(slow) > 1 else "epoch"
     return [
         f"input, not compute, was the bottleneck in {where} {worst['epoch']:.0f}: "
-        f"{percent(worst['waiting_share'], 0)} of its training time was spent waiting for photos "
+        f"{percent(worst['share_of_seconds_waited'], 0)} of its training time was spent waiting for photos "
         f"({worst['images_per_second']:,.0f} photos/s)"
     ]
 

@@ -50,7 +50,7 @@ class ReportContents:
     """All that a report shows, as plain values; what is empty leaves its section out.
 
     history:        the rows of history.csv: epoch, side, loss, accuracy, val_loss, val_accuracy, learning_rate,
-                    images_per_second, seconds, waiting_share (may be missing); numbers or their text.
+                    images_per_second, seconds, share_of_seconds_waited (may be missing); numbers or their text.
     learning_rates: of every step, (steps,); the axis counts epochs of `steps_per_epoch` steps.
     evaluation:     of the validation photos, by `evaluate_probabilities`; None where there were none.
     photos:         a sample of validation photos.

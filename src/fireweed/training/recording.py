@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fireweed.training.train import TrainingInput
 
 COLUMNS = ("epoch", "side", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate",
-           "images_per_second", "seconds", "waiting_share")  # fmt: skip
+           "images_per_second", "seconds", "share_of_seconds_waited")  # fmt: skip
 
 
 @contextmanager
@@ -152,7 +152,7 @@ class Recorder(keras.callbacks.Callback):
         row["learning_rate"] = float(self._rates[epoch * self._data.steps])
         row["images_per_second"] = round(self._data.photos / max(self._trained - self._epoch_began, 1e-9), 2)
         row["seconds"] = round(now - self._epoch_began, 2)
-        row["waiting_share"] = round(self._waited / max(self._trained - self._warm_began, 1e-9), 4)
+        row["share_of_seconds_waited"] = round(self._waited / max(self._trained - self._warm_began, 1e-9), 4)
         self.rows.append(row)
         self._judge(values["val_accuracy"])
         self._reporter.say(
