@@ -9,7 +9,7 @@ import pytest
 
 from fireweed.kernels import native
 
-RECIPE = ("--recipe", "demo", "--epochs", "6", "--seed", "3")
+RECIPE = ("--recipe", "demo", "--seed", "3")
 
 
 @pytest.mark.long
