@@ -20,7 +20,7 @@ FEW = 4  # inputs that need be no whole vector: grey, colours, and one more
 LANES = 8  # channels that the kernels work on at once: the most that outputs may not be divided by
 NAMES = ("avx512", "avx2", "neon")  # the best first
 SWITCH = "FIREWEED_KERNELS"
-VERSION = 1  # of the functions' arguments and meaning; machine.c has the same
+VERSION = 2  # of the functions' arguments and meaning; machine.c has the same
 
 _ALIGNMENT = 64  # TensorFlow takes an aligned array as it is, and copies any other
 
@@ -146,11 +146,9 @@ def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean + guess, np.maximum(second / pixels - mean**2, 0.0)
 
 
-def normalize(
-    x: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray, y: np.ndarray, relu: bool = False
-) -> None:
-    """Write (x - mean) scale + shift, all float32 of shape (channels,), into `y`, with relu."""
-    _call("norm_apply", x, _stride(x), mean, scale, shift, relu, y, _stride(y), x.size // x.shape[-1], x.shape[-1])
+def normalize(x: np.ndarray, mean: np.ndarray, scale: np.ndarray, shift: np.ndarray, y: np.ndarray) -> None:
+    """Write (x - mean) scale + shift, all float32 of shape (channels,), into `y`."""
+    _call("norm_apply", x, _stride(x), mean, scale, shift, y, _stride(y), x.size // x.shape[-1], x.shape[-1])
 
 
 def gradient_sums(x: np.ndarray, d: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -207,9 +205,7 @@ def _function(name: str) -> Callable[..., int]:
     loaded = library()
     if loaded is None:
         raise DeviceError("there are no compiled kernels here; install Fireweed where there is a C compiler")
-    function = getattr(loaded, name)
-    function.restype = None if name == "transform_kernel" else ctypes.c_int
-    return function
+    return getattr(loaded, name)
 
 
 def _pointer(array: np.ndarray | None) -> ctypes.c_void_p:

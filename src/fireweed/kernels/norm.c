@@ -104,22 +104,21 @@ static void apply_part(void *job, long first, long last, int number) {
     (void)number;
     for (long p = first; p < last; p++)
         for (long channel = 0; channel < n->channels; channel += LANES) {
-            pack y = (load(n->x + p * n->x_stride + channel) - load(n->e + channel)) * load(n->a + channel) +
+            pack y = (load(n->x + p * n->x_stride + channel) - load(n->mean + channel)) * load(n->a + channel) +
                      load(n->b + channel);
-            store_past(n->y + p * n->y_stride + channel, n->relu ? relu_of(y) : y, past);
+            store_past(n->y + p * n->y_stride + channel, y, past);
         }
     settle(past);
 }
 
-/* y = (x - mean) scale + shift, each channel its own, then relu if asked. */
+/* y = (x - mean) scale + shift, each channel its own. */
 EXPORT int norm_apply(const float *x, long x_stride, const float *mean, const float *scale, const float *shift,
-                      long relu, float *y, long y_stride, long pixels, long channels, long threads) {
+                      float *y, long y_stride, long pixels, long channels, long threads) {
     Norm n = {.x = x,
               .x_stride = x_stride,
               .a = scale,
               .b = shift,
-              .e = mean,
-              .relu = relu,
+              .mean = mean,
               .y = y,
               .y_stride = y_stride,
               .pixels = pixels,

@@ -166,8 +166,7 @@ def _backward(
     d, d_gamma, d_beta, d_bias = _through_norm(epsilon, relu, dy, before, mean, variance, np.concatenate(gammas))
     parts = _parts(d, kernels)
     d_kernels = [native.kernel_gradient(x, part, kernel.shape) for part, kernel in zip(parts, kernels, strict=True)]
-    ends = np.cumsum([kernel.shape[-1] for kernel in kernels])[:-1]
-    return [d, *d_kernels, *np.split(d_bias, ends), *np.split(d_gamma, ends), *np.split(d_beta, ends)]
+    return [d, *d_kernels, *(part for values in (d_bias, d_gamma, d_beta) for part in _parts(values, kernels))]
 
 
 def _norm_back(

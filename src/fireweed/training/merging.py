@@ -35,7 +35,7 @@ def find_merges(model: keras.Model) -> list[Merge]:
     merges, taken = [], set()
     for layer in model.layers:
         norms = _sources(layer)
-        if type(layer) is keras.layers.Concatenate and len(norms) > 1 and _together(model, layer, norms, behind):
+        if type(layer) is keras.layers.Concatenate and len(norms) > 1 and _together(model, layer, norms, behind, seen):
             merges.append(Merge(tuple((behind[norm.name], norm.name) for norm in norms), layer.name))
             taken |= {norm.name for norm in norms}
     return merges + [Merge(((convolution, norm),)) for norm, convolution in behind.items() if norm not in taken]
@@ -207,10 +207,10 @@ def _additions(layer: keras.layers.Layer) -> Iterator[Any]:
 
 
 def _together(
-    model: keras.Model, layer: keras.layers.Layer, norms: Sequence[keras.layers.Layer], behind: dict[str, str]
-) -> bool:
-    seen = {tensor._keras_history.operation for tensor in model.outputs}
-    if seen & set(norms):
+    model: keras.Model, layer: keras.layers.Layer, norms: Sequence[keras.layers.Layer], behind: dict[str, str],
+    seen: set[str],
+) -> bool:  # fmt: skip
+    if any(norm.name in seen for norm in norms):
         return False
     if not all(norm.name in behind and _is_only_for(norm, layer) for norm in norms) or layer.axis not in (-1, 3):
         return False
