@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -13,14 +12,13 @@ import numpy as np
 from fireweed.api.choosing import choose_recipe
 from fireweed.api.environment import environment_facts
 from fireweed.api.limits import device_limits, matrix_rate, memory_rate
-from fireweed.api.timing import PASSES, multiply_adds, speed_name
+from fireweed.api.timing import PASSES, measured_speed, multiply_adds
 from fireweed.api.training import TrainRequest, chosen_device
 from fireweed.data.sources import open_data
 from fireweed.devices import DeviceChoice, confirm, prepare_process
 from fireweed.errors import FireweedError, ModelError, RecipeError
 from fireweed.models.registry import build_model, find_entry
 from fireweed.recipe import Recipe
-from fireweed.remembered import remember
 from fireweed.reporting import Reporter, duration
 
 CLASSES = 5
@@ -116,7 +114,6 @@ class _Bench:
         return device_limits(self._choice.precision)
 
     def _train_row(self, side: int, batch: int) -> dict[str, Any]:
-        from fireweed.training.stepping import time_steps
         from fireweed.training.train import out_of_memory
 
         row: dict[str, Any] = {"side": side, "batch": batch}
@@ -127,13 +124,11 @@ class _Bench:
         recipe = self._recipe.model_copy(update={"training": settings})
         gc.collect()
         try:
-            speed = time_steps(recipe, CLASSES, side, self._kind, LEAST_STEPS, MOST_STEPS, ENOUGH_SECONDS)
+            speed = measured_speed(recipe, CLASSES, side, self._choice, LEAST_STEPS, MOST_STEPS, ENOUGH_SECONDS)
         except Exception as error:
             if out_of_memory(error) is None:
                 raise
             return row | {"error": "does not fit into memory"}
-        figures = {f"step {self._kind}": speed.images_per_second, f"first {self._kind}": speed.first_step_seconds}
-        remember(speed_name(recipe, side, self._choice), figures)
         row |= self._costs(side, speed.images_per_second, PASSES)
         row["first_step_seconds"] = speed.first_step_seconds
         row["epoch_seconds"] = self._photos / speed.images_per_second if self._photos else None
@@ -248,13 +243,15 @@ def _moved_bytes(net: str, side: int, precision: str) -> int:
 
 
 def _median_seconds(action: Callable[[], Any]) -> float:
-    action()
-    seconds: list[float] = []
-    while len(seconds) < LEAST_STEPS or (len(seconds) < MOST_STEPS and sum(seconds) < ENOUGH_SECONDS):
+    from fireweed.training.stepping import median_seconds
+
+    def timed() -> float:
         started = time.perf_counter()
         action()
-        seconds.append(time.perf_counter() - started)
-    return median(seconds)
+        return time.perf_counter() - started
+
+    action()
+    return median_seconds(timed, LEAST_STEPS, MOST_STEPS, ENOUGH_SECONDS)
 
 
 def _peak_memory_bytes() -> int | None:

@@ -4,13 +4,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from fireweed.api.timing import speed_name
+from fireweed.api.timing import measured_speed
 from fireweed.data.catalog import Catalog
 from fireweed.devices import DeviceChoice
 from fireweed.errors import RecipeError
 from fireweed.models.registry import find_entry
 from fireweed.recipe import Phase, Recipe, with_epochs
-from fireweed.remembered import remember
 from fireweed.reporting import Reporter
 from fireweed.resolving import Resolved
 
@@ -79,14 +78,7 @@ def measure_rate(recipe: Recipe, classes: int, side: int, choice: DeviceChoice) 
 
     They are remembered, for later estimates.
     """
-    from fireweed.training.stepping import time_steps
-
-    kind = recipe.training.compile
-    speed = time_steps(recipe, classes, side, kind)
-    remember(
-        speed_name(recipe, side, choice),
-        {f"step {kind}": speed.images_per_second, f"first {kind}": speed.first_step_seconds},
-    )
+    speed = measured_speed(recipe, classes, side, choice)
     return speed.images_per_second, speed.first_step_seconds
 
 

@@ -1,7 +1,7 @@
 """How long a training will take: from what this machine did before, else from how fast it multiplies."""
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fireweed.api.limits import matrix_rate
 from fireweed.devices import DeviceChoice
@@ -11,6 +11,9 @@ from fireweed.models.registry import build_model
 from fireweed.recipe import Phase, Recipe
 from fireweed.remembered import Figures, remember, remembered
 from fireweed.version import __version__
+
+if TYPE_CHECKING:
+    from fireweed.training.stepping import Speed
 
 PASSES = 3  # a training step costs about three forward passes: forward, and two gradients
 SHARE_OF_MATRIX_RATE = 0.35  # what a training step reaches of a matrix product's rate, as measured on two chips
@@ -43,6 +46,20 @@ def remember_rates(recipe: Recipe, history: list[dict[str, Any]], choice: Device
     kind = "xla" if recipe.training.compile == "xla" else "none"
     for side, rate in {int(row["side"]): float(row["images_per_second"]) for row in history}.items():
         remember(speed_name(recipe, side, choice), {f"run {kind}": rate})
+
+
+def measured_speed(
+    recipe: Recipe, classes: int, side: int, choice: DeviceChoice, least_steps: int = 3, most_steps: int = 3,
+    enough_seconds: float = 0.0,
+) -> "Speed":  # fmt: skip
+    """Time steps of a resolved recipe as `time_steps` does, and remember what was found for later estimates."""
+    from fireweed.training.stepping import time_steps
+
+    kind = recipe.training.compile
+    speed = time_steps(recipe, classes, side, kind, least_steps, most_steps, enough_seconds)
+    figures = {f"step {kind}": speed.images_per_second, f"first {kind}": speed.first_step_seconds}
+    remember(speed_name(recipe, side, choice), figures)
+    return speed
 
 
 def speed_name(recipe: Recipe, side: int, choice: DeviceChoice) -> str:

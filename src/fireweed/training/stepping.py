@@ -37,10 +37,15 @@ def time_steps(
     """
     step = make_step(recipe, classes, side, compile)
     first = step()
+    return Speed(recipe.training.batch / median_seconds(step, least_steps, most_steps, enough_seconds), first)
+
+
+def median_seconds(timed: Callable[[], float], least: int, most: int, enough_seconds: float) -> float:
+    """Return the median of what `timed` returns: called `least` times, and on until `most` or `enough_seconds`."""
     seconds: list[float] = []
-    while len(seconds) < least_steps or (len(seconds) < most_steps and sum(seconds) < enough_seconds):
-        seconds.append(step())
-    return Speed(recipe.training.batch / float(np.median(seconds)), first)
+    while len(seconds) < least or (len(seconds) < most and sum(seconds) < enough_seconds):
+        seconds.append(timed())
+    return float(np.median(seconds))
 
 
 def make_step(recipe: Recipe, classes: int, side: int, compile: str) -> Callable[[], float]:
