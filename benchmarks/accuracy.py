@@ -1,0 +1,191 @@
+"""Train the variants of a study, over seeds, and keep what each run gave.
+
+    python benchmarks/accuracy.py train STUDY PHOTOS [--jobs N] [--runs FOLDER] [--weights FILE] [--only WORD]
+    python benchmarks/accuracy.py keep STUDY [--runs FOLDER]
+
+STUDY is a file below benchmarks/studies. `train` runs `fireweed train` for each variant and seed, and goes on where it
+was stopped; `keep` writes what the finished runs gave to measurements/accuracy/STUDY.json and their histories beside
+it, without photos or weights. Runs lie in runs/STUDY.
+
+A study is TOML: `set` holds settings of all variants, and each [[variant]] has `name`, `recipe`, `seeds`, `set`
+(settings, as for --set) and `test` (whether the test photos are judged too, once, when the training has ended).
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fireweed.evaluation.metrics import wilson_interval
+from fireweed.run import RunFolder, open_run
+
+ROOT = Path(__file__).parents[1]
+WALL = "wall-seconds"  # a file beside a run: seconds of its whole command, from a cold start, one line for each start
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training of a study."""
+
+    variant: str
+    recipe: str
+    seed: int
+    settings: tuple[str, ...]
+    has_test: bool
+    is_pretrained: bool
+
+    @property
+    def name(self) -> str:
+        return f"{self.variant}-{self.seed}"
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("what", choices=("train", "keep"))
+    arguments.add_argument("study", type=Path)
+    arguments.add_argument("photos", nargs="?", default="flower_photos")
+    arguments.add_argument("--jobs", type=int, default=1)
+    arguments.add_argument("--runs", type=Path, default=ROOT / "runs")
+    arguments.add_argument("--weights", default="imagenet", help="for variants that start from ImageNet weights")
+    arguments.add_argument("--only", default="", help="variants whose name holds this")
+    asked = arguments.parse_args()
+    jobs = [job for job in read_study(asked.study) if asked.only in job.variant]
+    runs = asked.runs / asked.study.stem
+    if asked.what == "train":
+        runs.mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(asked.jobs) as pool:
+            failed = [
+                name for name in pool.map(lambda job: train(job, asked.photos, asked.weights, runs), jobs) if name
+            ]
+        if failed:
+            sys.exit(f"these failed: {', '.join(failed)}")
+    else:
+        keep(asked.study.stem, jobs, runs)
+
+
+def read_study(path: Path) -> list[Job]:
+    """Return the trainings of a study, seed by seed, so that an unfinished one has some of each variant."""
+    study = tomllib.loads(path.read_text(encoding="utf-8"))
+    shared = study.get("set", [])
+    jobs = [
+        (turn, Job(variant["name"], variant["recipe"], seed, (*shared, *variant.get("set", [])),
+                   variant.get("test", False), variant.get("pretrained", False)))
+        for variant in study["variant"]
+        for turn, seed in enumerate(variant["seeds"])
+    ]  # fmt: skip
+    return [job for _, job in sorted(jobs, key=lambda entry: entry[0])]
+
+
+def train(job: Job, photos: str, weights: str, runs: Path) -> str:
+    """Train one variant with one seed to its end, and judge it; return its name if that failed."""
+    run = runs / job.name
+    line = [sys.executable, "-m", "fireweed"]
+    training = ["train", "--data", photos, "--recipe", job.recipe, "--seed", str(job.seed), "--out", str(run)]
+    training += [part for setting in job.settings for part in ("--set", setting)]
+    if job.is_pretrained:
+        training += ["--weights", weights]
+    started = time.time()
+    is_done = RunFolder(run).is_finished
+    with open(runs / f"{job.name}.log", "a", encoding="utf-8") as log:
+        done = subprocess.run([*line, *training], stdout=log, stderr=log, check=False)
+        if not is_done:
+            with open(runs / f"{job.name}.{WALL}", "a", encoding="utf-8") as file:
+                file.write(f"{time.time() - started:.1f}\n")
+        if done.returncode == 0 and job.has_test and not (run / "evaluation-test.json").exists():
+            done = subprocess.run([*line, "evaluate", str(run), "--part", "test"], stdout=log, stderr=log, check=False)
+    figures = {part: judged(run, part).get("accuracy") for part in ("validation", "test")}
+    print(f"{job.name}: {figures}, {time.time() - started:.0f} s, exit {done.returncode}", flush=True)
+    return job.name if done.returncode else ""
+
+
+def keep(study: str, jobs: list[Job], runs: Path) -> None:
+    """Write the figures of all finished runs of a study, and their histories."""
+    finished = [job for job in jobs if RunFolder(runs / job.name).is_finished]
+    folder = ROOT / "measurements" / "accuracy"
+    (folder / study).mkdir(parents=True, exist_ok=True)
+    variants = []
+    for variant in dict.fromkeys(job.variant for job in finished):
+        ours = [job for job in finished if job.variant == variant]
+        results = [run_result(job, runs) for job in ours]
+        variants.append({"name": variant, "recipe": ours[0].recipe, "set": list(ours[0].settings),
+                         **summary(results), "runs": results})  # fmt: skip
+        for job in ours:
+            shutil.copy(runs / job.name / "history.csv", folder / study / f"{job.name}.csv")
+    text = json.dumps({"study": study, "variants": variants}, indent=1, ensure_ascii=False)
+    (folder / f"{study}.json").write_text(text + "\n", encoding="utf-8")
+    for variant in variants:
+        print(variant["name"], json.dumps({part: variant[part] for part in ("validation", "test") if part in variant}))
+
+
+def run_result(job: Job, runs: Path) -> dict[str, Any]:
+    """Return what one run gave and spent."""
+    run = open_run(str(runs / job.name))
+    recipe, history = run.resolved(), run.history()
+    environment = run.read_json("environment.json")
+    photos = run.read_json("fireweed.json")["split"]["train"]
+    trained = sum(phase.epochs * photos for phase in recipe.training.phases)
+    costs = {phase.side: multiply_adds(recipe.model.name, phase.side) for phase in recipe.training.phases}
+    wall = runs / f"{job.name}.{WALL}"
+    return {
+        "seed": job.seed,
+        **{part: judged(run.path, part) for part in ("validation", "test") if judged(run.path, part)},
+        "phases": [phase.model_dump() for phase in recipe.training.phases],
+        "photos_trained_on": trained,
+        "tera_multiply_adds": round(
+            sum(phase.epochs * photos * costs[phase.side] for phase in recipe.training.phases) / 1e12, 4
+        ),
+        "training_seconds": round(sum(row["seconds"] for row in history), 1),
+        "command_seconds": [float(line) for line in wall.read_text().split()] if wall.exists() else [],
+        "device": {
+            name: environment["device"][name] for name in ("kind", "name", "count", "backend", "precision", "cores")
+        },
+        "packages": environment["packages"],
+        "date": environment["date"][:10],
+    }
+
+
+def judged(run: Path, part: str) -> dict[str, Any]:
+    """Return photos, accuracy and its interval on a part, as far as that was judged."""
+    path = run / f"evaluation-{part}.json"
+    if not path.exists():
+        return {}
+    evaluation = json.loads(path.read_text(encoding="utf-8"))
+    return {name: evaluation[name] for name in ("photos", "accuracy", "interval_95", "loss")}
+
+
+def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the mean over seeds of each part, the spread, and the interval that the number of photos alone implies."""
+    parts = {}
+    for part in ("validation", "test"):
+        accuracies = [result[part]["accuracy"] for result in results if part in result]
+        if accuracies:
+            photos = results[0][part]["photos"]
+            mean = statistics.fmean(accuracies)
+            parts[part] = {
+                "mean": mean, "seeds": len(accuracies), "least": min(accuracies), "most": max(accuracies),
+                "deviation": statistics.stdev(accuracies) if len(accuracies) > 1 else None,
+                "photos": photos, "interval_95": list(wilson_interval(round(mean * photos), photos)),
+            }  # fmt: skip
+    return parts
+
+
+def multiply_adds(net: str, side: int) -> int:
+    """Return the multiply-adds of a photo's way forward through a net for five classes."""
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    from fireweed.models.cost import total_cost
+    from fireweed.models.registry import build_model
+
+    return total_cost(build_model(net, 5, side)).multiply_adds
+
+
+if __name__ == "__main__":
+    main()
