@@ -145,6 +145,8 @@ class TrainingParts:
         return self.validation_cache.gather(np.arange(len(self.validation_labels)))
 
     def close(self) -> None:
+        self._training.close()
+        self._validation.close()
         self.training_cache.close()
         self.validation_cache.close()
         if self._store is not None:

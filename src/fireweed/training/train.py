@@ -26,9 +26,9 @@ class TrainingInput:
     """The batches of a training: what the pipeline makes, as the training needs it.
 
     photos, steps: photos trained on, and steps an epoch has.
-    batches:       (side, first step, last step) -> a tf.data.Dataset of (images, targets, weights), steps counted
-                   from the start of the training.
-    validation:    a finite tf.data.Dataset of the same at the evaluation side.
+    batches:       (side, first step, last step) -> a data set of (images, targets, weights) that Keras takes, steps
+                   counted from the start of the training.
+    validation:    a finite one of the same at the evaluation side.
     failure:       the error that stopped the input, if one did (tf.data would show it as its own).
     made_at:       step -> when its batch was ready, by time.monotonic(); 0 where that is not known.
     """
@@ -128,11 +128,11 @@ def compile_model(
     compile: "xla" or "none", as `training/choices.py` chose; "auto", in runs that were resolved before there was a
              choice, is none on a CPU. JAX has XLA only, also where a run goes on that TensorFlow began.
     """
-    import tensorflow as tf
-
     if keras.backend.backend() != "tensorflow":
         jit: bool | str = "auto"
     elif compile == "auto":
+        import tensorflow as tf
+
         jit = "auto" if tf.config.list_logical_devices("GPU") else False
     else:
         jit = compile == "xla"
@@ -156,6 +156,11 @@ def out_of_memory(error: Exception) -> FireweedError | None:
 
 
 def tensorboard(folder: Path) -> keras.callbacks.Callback:
+    """Return what writes the figures of each epoch for TensorBoard; Keras's own can only with TensorFlow."""
+    if keras.backend.backend() != "tensorflow":
+        from fireweed.training.events import EpochEvents
+
+        return EpochEvents(folder)
     return keras.callbacks.TensorBoard(folder, write_graph=False, write_steps_per_second=False, profile_batch=0)
 
 
