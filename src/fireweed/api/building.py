@@ -28,7 +28,9 @@ def seed_everything(seed: int, deterministic: bool, precision: str) -> None:
     """Set Keras's seeds and precision; `deterministic` leaves TensorFlow only operations that repeat exactly."""
     import keras
 
-    keras.utils.set_random_seed(seed)
+    from fireweed.training.seeding import set_seeds
+
+    set_seeds(seed)
     keras.mixed_precision.set_dtype_policy(precision)
     if deterministic and keras.backend.backend() == "tensorflow":
         import tensorflow as tf

@@ -17,8 +17,10 @@ from fireweed.training.checkpoints import Checkpoint, newest_checkpoint, read_ch
 from fireweed.training.engine import copy_variables, fast_twin
 from fireweed.training.metrics import PhotoAccuracy
 from fireweed.training.optimizers import build_optimizer
+from fireweed.training.pacing import PromptCallbacks, queues_steps
 from fireweed.training.recording import Recorder, interrupts_noted
 from fireweed.training.schedules import learning_rates
+from fireweed.training.seeding import set_seeds
 
 
 @dataclass
@@ -65,7 +67,7 @@ def train(model: keras.Model, recipe: Recipe, data: TrainingInput, folder: Path,
     """
     settings = recipe.training
     rates = learning_rates(recipe, data.steps)
-    keras.utils.set_random_seed(settings.seed)  # the twin's drop-outs draw their seeds when they are made
+    set_seeds(settings.seed)  # the twin's drop-outs draw their seeds when they are made
     twin = fast_twin(model, settings.compile)
     optimizer = build_optimizer(settings, rates, twin)
     averaging = Averaging(settings.average, settings.average_every)
@@ -103,6 +105,7 @@ def _fit_phases(
             continue
         recorder.side = phase.side
         compile_model(twin, optimizer, settings.compile)
+        callbacks = [averaging, recorder, save, tensorboard(folder / "logs")]
         try:
             twin.fit(
                 data.batches(phase.side, recorder.epochs_done * data.steps, end * data.steps),
@@ -112,7 +115,7 @@ def _fit_phases(
                 validation_data=data.validation,
                 shuffle=False,  # the plan has seen to it
                 verbose=0,
-                callbacks=[averaging, recorder, save, tensorboard(folder / "logs")],
+                callbacks=PromptCallbacks(callbacks, add_history=True, model=twin) if queues_steps() else callbacks,
             )
         except Exception as error:
             raise data.failure() or disk_full(error, folder) or out_of_memory(error) or error from error
