@@ -19,9 +19,11 @@ assert not {"tensorflow", "jax", "keras"} & set(sys.modules), "the choice import
 choice = choose_device("cpu", backend="jax")
 prepare_process(choice)
 assert confirm(choice) == choice
+assert "tensorflow" not in sys.modules, "JAX computes without it"
 import jax
 import keras
-import tensorflow
+from fireweed.devices import backends
+tensorflow = backends.tensorflow()
 assert {device.platform for device in jax.devices()} == {"cpu"}
 assert keras.backend.backend() == "jax", "TensorFlow imports keras, so the backend is taken before it"
 assert not tensorflow.config.get_visible_devices("GPU")

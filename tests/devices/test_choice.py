@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -251,7 +252,8 @@ def no_framework(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Stand in for the imports; the list tells whether TensorFlow was kept from the GPUs."""
     hidden: list[str] = []
     monkeypatch.setattr(devices, "take_backend", lambda backend: None)
-    monkeypatch.setattr(devices, "import_frameworks", lambda backend: None)
+    monkeypatch.setattr(devices, "import_framework", lambda backend: None)
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
     monkeypatch.setattr(devices, "hide_gpus_from_tensorflow", lambda: hidden.append("hidden"))
     return hidden
 

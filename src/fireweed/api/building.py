@@ -28,7 +28,9 @@ def seed_everything(seed: int, deterministic: bool, precision: str) -> None:
     """Set Keras's seeds and precision; `deterministic` leaves TensorFlow only operations that repeat exactly."""
     import keras
 
-    keras.utils.set_random_seed(seed)
+    from fireweed.training.seeding import set_seeds
+
+    set_seeds(seed)
     keras.mixed_precision.set_dtype_policy(precision)
     if deterministic and keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -145,6 +147,8 @@ class TrainingParts:
         return self.validation_cache.gather(np.arange(len(self.validation_labels)))
 
     def close(self) -> None:
+        self._training.close()
+        self._validation.close()
         self.training_cache.close()
         self.validation_cache.close()
         if self._store is not None:

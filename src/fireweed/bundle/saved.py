@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import importlib.metadata
 import json
 import math
 import tempfile
@@ -17,6 +16,7 @@ from fireweed.bundle.shapes import Outline
 from fireweed.bundle.strict_json import read_json
 from fireweed.errors import BundleError
 from fireweed.files import sha256_of, written_aside
+from fireweed.version import __version__
 
 MODEL_NAME = "model.keras"
 FACTS_NAME = "fireweed.json"
@@ -55,7 +55,7 @@ def write_bundle(folder: Path, model: Any, facts: dict[str, Any]) -> None:
         FireweedError: the folder cannot be written.
         ValueError: a fact is NaN or infinite.
     """
-    facts = {"fireweed": importlib.metadata.version("fireweed"), **facts, "sha256": {MODEL_NAME: "0" * 64}}
+    facts = {"fireweed": __version__, **facts, "sha256": {MODEL_NAME: "0" * 64}}
     _checked_facts(_as_json(facts).encode())
     if model.compiled:  # keras.models.clone_model would compile its copy too
         plain = model.__class__.from_config(model.get_config())

@@ -1,11 +1,12 @@
 """Plan and squares to batches, made ahead of the step.
 
 A batch is one call that gathers squares from the cache, crops, resizes and augments them with OpenCV, outside Python's
-lock; tf.data runs some of these calls ahead of the step.
+lock; tf.data runs some of these calls ahead of the step, on JAX a few threads of our own.
 """
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import cv2
@@ -18,11 +19,11 @@ from fireweed.data.squares import SquareCache
 from fireweed.devices.backends import tensorflow
 from fireweed.errors import FireweedError
 
-AHEAD = 3  # batches made before they are asked for
+AHEAD = 3  # batches made before they are asked for, while the step computes on the same cores
 
 
 class Batches:
-    """Training or evaluation batches of one part, as tf.data datasets that every backend of Keras takes.
+    """Training or evaluation batches of one part, as a tf.data.Dataset on TensorFlow, else as a keras.utils.PyDataset.
 
     A batch is (images uint8 (batch, side, side, 3), targets float32 (batch, classes), weights float32 (batch,)).
     Targets are smoothed and mixed. Weights are those of the classes, mixed like the labels, and 0 for the places that
@@ -41,6 +42,13 @@ class Batches:
         self._weight = self.steps * batch / len(labels)
         self.failure: FireweedError | None = None
         self._made_at: dict[int, float] = {}
+        self._pool: ThreadPoolExecutor | None = None
+
+    def close(self) -> None:
+        """End the threads that make batches; those under way are waited for."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
 
     def made_at(self, step: int) -> float:
         """Return when the batch of a training step was ready, by time.monotonic(); asked once a step, 0 if unknown."""
@@ -84,11 +92,10 @@ class Batches:
         return images, targets.astype(np.float32), (rows.loss_weight[0] * self._weight).astype(np.float32)
 
     def _dataset(self, make: Callable[[int], tuple], first_step: int, last_step: int, side_px: int) -> Any:
-        tf = tensorflow()
+        import keras
 
         # Each batch is one call in one thread; OpenCV's own threads would take the cores from the step.
         cv2.setNumThreads(1)
-        classes = self._one_hot.shape[1]
 
         def guarded(step: int) -> tuple:
             try:
@@ -97,9 +104,25 @@ class Batches:
                 self.failure = error  # tf.data would turn it into an error of its own
                 raise
 
+        if keras.backend.backend() == "tensorflow":
+            return self._by_tensorflow(guarded, first_step, last_step, side_px)
+        return self._by_threads(guarded, first_step, last_step)
+
+    def _by_threads(self, make: Callable[[int], tuple], first_step: int, last_step: int) -> Any:
+        from fireweed.data.ahead import Ahead
+
+        threads, ahead = _threads_and_ahead()
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(threads, thread_name_prefix="batches")
+        return Ahead(make, first_step, last_step, self._pool, ahead)
+
+    def _by_tensorflow(self, make: Callable[[int], tuple], first_step: int, last_step: int, side_px: int) -> Any:
+        tf = tensorflow()
+        classes = self._one_hot.shape[1]
+
         def batch(step: Any) -> tuple:
             images, targets, weights = tf.numpy_function(
-                guarded, [step], (tf.uint8, tf.float32, tf.float32), stateful=False
+                make, [step], (tf.uint8, tf.float32, tf.float32), stateful=False
             )
             images.set_shape((self.batch, side_px, side_px, 3))
             targets.set_shape((self.batch, classes))
@@ -108,10 +131,32 @@ class Batches:
 
         options = tf.data.Options()
         options.autotune.enabled = False  # its thread holds an iterator's end up to half a second
-        threads = max(2, processors() // 4)  # one batch takes far less than one step, and the cores are the step's
+        threads, ahead = _threads_and_ahead()
         options.threading.private_threadpool_size = threads
         steps = tf.data.Dataset.range(first_step, last_step)
-        return steps.map(batch, num_parallel_calls=threads, deterministic=True).prefetch(AHEAD).with_options(options)
+        return steps.map(batch, num_parallel_calls=threads, deterministic=True).prefetch(ahead).with_options(options)
+
+
+def _threads_and_ahead() -> tuple[int, int]:
+    """Return the threads that make batches, and how many batches they make ahead.
+
+    On a CPU one batch takes far less than one step, and the cores are the step's; a GPU or TPU leaves them free, and
+    its step may take less than a batch does in one thread.
+    """
+    if _computes_on_cpu():
+        return max(2, processors() // 4), AHEAD
+    threads = max(2, processors() - 1)
+    return threads, max(AHEAD, threads)
+
+
+def _computes_on_cpu() -> bool:
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return bool(jax.default_backend() == "cpu")
+    return not tensorflow().config.list_logical_devices("GPU")
 
 
 def _row(rows: Rows, step: int) -> Rows:

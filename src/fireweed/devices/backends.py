@@ -169,25 +169,38 @@ def quietly() -> Iterator[None]:
             os.close(terminal)
 
 
-def import_frameworks(backend: Backend) -> None:
-    """Import TensorFlow, which feeds every backend, and the backend itself.
+def import_framework(name: str, needed_by: str = "") -> Any:
+    """Import TensorFlow or JAX, its messages held back, and return the module.
+
+    needed_by: what needs it, in words, for the error.
 
     Raises:
-        DeviceError: one of them is damaged and cannot be imported.
+        DeviceError: it is not installed, or is damaged and cannot be imported.
     """
-    for name in dict.fromkeys(("tensorflow", backend)):
-        try:
-            with quietly():
-                importlib.import_module(name)
-        except ImportError as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise DeviceError(f"{TITLES[name]} cannot be imported ({reason}); {install_line('cpu', name)}") from error
+    try:
+        with quietly():
+            return importlib.import_module(name)
+    except ImportError as error:
+        if error.name == name:
+            what = f"{needed_by} need {TITLES[name]}, which is" if needed_by else f"{TITLES[name]} is"
+            raise DeviceError(f"{what} not installed; {install_line('cpu', name)}") from error
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DeviceError(f"{TITLES[name]} cannot be imported ({reason}); {install_line('cpu', name)}") from error
 
 
 def tensorflow() -> Any:
-    """Import TensorFlow, its messages held back, and return the module."""
-    import_frameworks("tensorflow")
-    return sys.modules["tensorflow"]
+    """Return the module of TensorFlow, which reads and writes shards and buckets, and feeds itself.
+
+    Where JAX computes it leaves the GPUs alone.
+
+    Raises:
+        DeviceError: it is not installed, or is damaged.
+    """
+    is_new = "tensorflow" not in sys.modules
+    module = import_framework("tensorflow", needed_by="TFRecord shards and addresses in gs://")
+    if is_new and os.environ.get("KERAS_BACKEND") == "jax":
+        hide_gpus_from_tensorflow()
+    return module
 
 
 def seen_by_jax(kind: str) -> tuple[list[str], str, tuple[int, int] | None]:
@@ -223,7 +236,7 @@ def seen_by_tensorflow(kind: str) -> tuple[list[str], str, tuple[int, int] | Non
 
 
 def hide_gpus_from_tensorflow() -> None:
-    """Keep TensorFlow from taking a GPU that it would only hold: when it feeds JAX, or when the CPU was chosen.
+    """Keep TensorFlow from taking a GPU that it would only hold: when JAX computes, or when the CPU was chosen.
 
     Raises:
         DeviceError: this process's TensorFlow has taken one already.

@@ -8,6 +8,7 @@ distribution or a strategy, and which host this is) belongs beside `confirm`, wh
 import dataclasses
 import json
 import re
+import sys
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
 
@@ -17,7 +18,7 @@ from fireweed.devices.backends import (
     Backend,
     backend_for,
     hide_gpus_from_tensorflow,
-    import_frameworks,
+    import_framework,
     install_line,
     seen_by_jax,
     seen_by_tensorflow,
@@ -134,15 +135,15 @@ def describe(choice: DeviceChoice) -> list[str]:
 def confirm(choice: DeviceChoice) -> DeviceChoice:
     """Import the backend and check that it sees the chosen device; return the choice with the count that it sees.
 
-    TensorFlow gives up every GPU where it only feeds JAX, or where the CPU was chosen. The precision is chosen again
-    where only the framework knows the GPU's compute capability.
+    TensorFlow, where it is imported, gives up every GPU where JAX computes, or where the CPU was chosen. The precision
+    is chosen again where only the framework knows the GPU's compute capability.
 
     Raises:
         DeviceError: the framework does not see the device, or keras runs on another backend already.
     """
     take_backend(choice.backend)
-    import_frameworks(choice.backend)
-    if choice.backend == "jax" or choice.kind == "cpu":
+    import_framework(choice.backend)
+    if "tensorflow" in sys.modules and (choice.backend == "jax" or choice.kind == "cpu"):
         hide_gpus_from_tensorflow()
     look_through = seen_by_jax if choice.backend == "jax" else seen_by_tensorflow
     chips, platform, capability = look_through(choice.kind)

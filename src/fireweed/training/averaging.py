@@ -3,6 +3,8 @@
 Keras's own `use_ema` leaves the norm statistics out and overwrites the weights when `fit` ends.
 """
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import keras
@@ -52,20 +54,30 @@ class Averaging(keras.callbacks.Callback):
             raise ValueError("the average is of another net")
         self.set_model(model)
         self.updates, self.steps = updates, steps
-        self._average = [keras.ops.convert_to_tensor(value) for value in values]
+        self._average = [keras.ops.copy(keras.ops.convert_to_tensor(value)) for value in values]
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self.steps += 1
         if self.is_on and self.steps % self.every == 0:
-            _attach_state(self.model)
             share = 1.0 - min(self.decay, (1 + self.updates) / (10 + self.updates))
-            self._average = [
-                average + (variable.value - average) * keras.ops.cast(share, average.dtype)
-                if keras.backend.is_float_dtype(variable.dtype)
-                else keras.ops.copy(variable.value)
-                for average, variable in zip(self._average, self.model.weights, strict=True)
-            ]
+            self._average = _mover()(self._average, self._current(), np.float32(share))
             self.updates += 1
+
+    def _current(self) -> list[Any]:
+        """Return the values of the model's weights.
+
+        JAX's trainer holds them itself while an epoch runs. They are taken from it, since handing all variables back
+        and forth, the optimizer's too, takes longer than a small step.
+        """
+        state = getattr(self.model, "_jax_state", None)
+        if not state or self.model._jax_state_synced:
+            return [variable.value for variable in self.model.weights]
+        held = {
+            id(variable): value
+            for kind in ("trainable_variables", "non_trainable_variables")
+            for variable, value in zip(getattr(self.model, kind), state[kind], strict=True)
+        }
+        return [held[id(variable)] for variable in self.model.weights]
 
     def on_test_begin(self, logs: dict | None = None) -> None:
         """Put the average in place of the weights for a validation."""
@@ -85,7 +97,20 @@ class Averaging(keras.callbacks.Callback):
             variable.assign(keras.ops.copy(value))  # JAX's steps give away the arrays that variables hold
 
 
-def _attach_state(model: keras.Model) -> None:
-    # JAX's trainer holds the variables' values itself while an epoch runs
-    if hasattr(model, "jax_state_sync"):
-        model.jax_state_sync()
+def _moved(averages: list[Any], values: list[Any], share: Any) -> list[Any]:
+    return [
+        average + (value - average) * keras.ops.cast(share, average.dtype)
+        if keras.backend.is_float_dtype(keras.backend.standardize_dtype(average.dtype))
+        else keras.ops.copy(value)
+        for average, value in zip(averages, values, strict=True)
+    ]
+
+
+@cache
+def _mover() -> Callable[[list[Any], list[Any], Any], list[Any]]:
+    """Return what moves averages: on JAX one compiled call that reuses their memory, not three calls a weight."""
+    if keras.backend.backend() != "jax":
+        return _moved
+    import jax
+
+    return jax.jit(_moved, donate_argnums=0)

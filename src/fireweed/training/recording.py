@@ -18,6 +18,7 @@ from fireweed.errors import RunError
 from fireweed.files import write_text
 from fireweed.recipe import Recipe
 from fireweed.reporting import Bar, Reporter, duration
+from fireweed.training.pacing import Pace, queues_steps
 
 if TYPE_CHECKING:
     from fireweed.training.train import TrainingInput
@@ -66,6 +67,9 @@ class Recorder(keras.callbacks.Callback):
         self.stopped_early = False
         self.is_interrupted = False
         self._bar: Bar | None = None
+        self._pace: Pace | None = None
+        self._figures = ""
+        self._figures_read = 0.0
         self._work_seconds = self._work_done = 0.0
         self._epoch_began = self._trained = self._warm_began = 0.0
         self._step = 0
@@ -114,6 +118,7 @@ class Recorder(keras.callbacks.Callback):
         title = f"epoch {epoch + 1}/{self._recipe.total_epochs} {self.side} px"
         self._bar = self._reporter.bar(title, self._data.steps)
         self._bar.__enter__()
+        self._pace = Pace() if queues_steps() else None
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         self._step_began = time.monotonic()
@@ -121,6 +126,8 @@ class Recorder(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         if self.is_interrupted:
             raise KeyboardInterrupt
+        if self._pace is not None:  # the device works on this step; it stood still only since the one before ended
+            self._step_ended = max(self._step_ended, self._pace.sent(logs))
         now = time.monotonic()
         self._step += 1
         waited = self._wait(batch)
@@ -129,11 +136,11 @@ class Recorder(keras.callbacks.Callback):
         elif self._bar is not None:
             self._waited += waited
             words = f"{self._rate(now):.1f} images/s, {duration(self._left(now))} left"
-            shown = {name: float(value) for name, value in (logs or {}).items()} if self._reporter.is_live else {}
-            self._bar.update(self._step, ", ".join([words, *(f"{name} {value:.3f}" for name, value in shown.items())]))
+            self._bar.update(self._step, words + self._shown(now, logs))
         self._step_ended = now
 
     def on_test_begin(self, logs: dict | None = None) -> None:
+        self._end_pace()
         self._trained = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -162,9 +169,22 @@ class Recorder(keras.callbacks.Callback):
         )
 
     def close(self) -> None:
+        self._end_pace()
         if self._bar is not None:
             self._bar.__exit__(None, None, None)
             self._bar = None
+
+    def _end_pace(self) -> None:
+        if self._pace is not None:
+            self._pace.close()
+            self._pace = None
+
+    def _shown(self, now: float, logs: dict | None) -> str:
+        """Return the step's figures in words; read a few times a second at most, since reading waits for the step."""
+        if self._reporter.is_live and now - self._figures_read > 0.25:
+            self._figures = "".join(f", {name} {float(value):.3f}" for name, value in (logs or {}).items())
+            self._figures_read = now
+        return self._figures
 
     def _judge(self, accuracy: float) -> None:
         self.is_best = accuracy > self.best_accuracy
@@ -180,7 +200,7 @@ class Recorder(keras.callbacks.Callback):
 
         Keras takes the batch between two steps on JAX, within the step on TensorFlow.
         """
-        between = self._step_began - self._step_ended
+        between = max(0.0, self._step_began - self._step_ended)
         made_at = self._data.made_at(self.epochs_done * self._data.steps + batch)
         return between + max(0.0, made_at - self._step_began)
 

@@ -17,8 +17,10 @@ from fireweed.training.checkpoints import Checkpoint, newest_checkpoint, read_ch
 from fireweed.training.engine import copy_variables, fast_twin
 from fireweed.training.metrics import PhotoAccuracy
 from fireweed.training.optimizers import build_optimizer
+from fireweed.training.pacing import PromptCallbacks, queues_steps
 from fireweed.training.recording import Recorder, interrupts_noted
 from fireweed.training.schedules import learning_rates
+from fireweed.training.seeding import set_seeds
 
 
 @dataclass
@@ -26,9 +28,9 @@ class TrainingInput:
     """The batches of a training: what the pipeline makes, as the training needs it.
 
     photos, steps: photos trained on, and steps an epoch has.
-    batches:       (side, first step, last step) -> a tf.data.Dataset of (images, targets, weights), steps counted
-                   from the start of the training.
-    validation:    a finite tf.data.Dataset of the same at the evaluation side.
+    batches:       (side, first step, last step) -> a data set of (images, targets, weights) that Keras takes, steps
+                   counted from the start of the training.
+    validation:    a finite one of the same at the evaluation side.
     failure:       the error that stopped the input, if one did (tf.data would show it as its own).
     made_at:       step -> when its batch was ready, by time.monotonic(); 0 where that is not known.
     """
@@ -65,7 +67,7 @@ def train(model: keras.Model, recipe: Recipe, data: TrainingInput, folder: Path,
     """
     settings = recipe.training
     rates = learning_rates(recipe, data.steps)
-    keras.utils.set_random_seed(settings.seed)  # the twin's drop-outs draw their seeds when they are made
+    set_seeds(settings.seed)  # the twin's drop-outs draw their seeds when they are made
     twin = fast_twin(model, settings.compile)
     optimizer = build_optimizer(settings, rates, twin)
     averaging = Averaging(settings.average, settings.average_every)
@@ -103,6 +105,7 @@ def _fit_phases(
             continue
         recorder.side = phase.side
         compile_model(twin, optimizer, settings.compile)
+        callbacks = [averaging, recorder, save, tensorboard(folder / "logs")]
         try:
             twin.fit(
                 data.batches(phase.side, recorder.epochs_done * data.steps, end * data.steps),
@@ -112,7 +115,7 @@ def _fit_phases(
                 validation_data=data.validation,
                 shuffle=False,  # the plan has seen to it
                 verbose=0,
-                callbacks=[averaging, recorder, save, tensorboard(folder / "logs")],
+                callbacks=PromptCallbacks(callbacks, add_history=True, model=twin) if queues_steps() else callbacks,
             )
         except Exception as error:
             raise data.failure() or disk_full(error, folder) or out_of_memory(error) or error from error
@@ -128,11 +131,11 @@ def compile_model(
     compile: "xla" or "none", as `training/choices.py` chose; "auto", in runs that were resolved before there was a
              choice, is none on a CPU. JAX has XLA only, also where a run goes on that TensorFlow began.
     """
-    import tensorflow as tf
-
     if keras.backend.backend() != "tensorflow":
         jit: bool | str = "auto"
     elif compile == "auto":
+        import tensorflow as tf
+
         jit = "auto" if tf.config.list_logical_devices("GPU") else False
     else:
         jit = compile == "xla"
@@ -156,6 +159,11 @@ def out_of_memory(error: Exception) -> FireweedError | None:
 
 
 def tensorboard(folder: Path) -> keras.callbacks.Callback:
+    """Return what writes the figures of each epoch for TensorBoard; Keras's own can only with TensorFlow."""
+    if keras.backend.backend() != "tensorflow":
+        from fireweed.training.events import EpochEvents
+
+        return EpochEvents(folder)
     return keras.callbacks.TensorBoard(folder, write_graph=False, write_steps_per_second=False, profile_batch=0)
 
 

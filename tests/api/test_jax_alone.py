@@ -1,0 +1,51 @@
+"""On JAX everything from photos to an evaluation works where TensorFlow is not installed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import importlib.abc, sys, threading
+
+class Absent(importlib.abc.MetaPathFinder):
+    asked = 0
+
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "tensorflow":
+            Absent.asked += 1
+            raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
+
+sys.meta_path.insert(0, Absent())
+from fireweed.cli import run
+
+photos, out, missing = sys.argv[1:]
+options = ["--backend", "jax", "--epochs", "2", "--side", "32", "--model", "conv 8 | pool | fire 8 16 | gap"]
+training = ["train", "--data", photos, *options, "--out", out]
+assert run([*training, "--set", "training.average=0.9", "--set", "training.average_every=1"]) == 0
+assert not [thread for thread in threading.enumerate() if thread.name.startswith("batches")]
+assert run(["predict", out, photos, "--json"]) == 0
+assert run(["evaluate", out, "--part", "validation"]) == 0
+assert Absent.asked == 0, "where TensorFlow is installed, it would have been imported"
+assert run(["train", "--data", missing, "--backend", "jax"]) == 2
+"""
+
+
+def test_training_predicting_and_evaluating_need_no_tensorflow(make_photos, tmp_path):
+    pytest.importorskip("jax", reason="JAX is not installed")
+    photos = make_photos({"a": 24, "b": 24}, side=32)
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    (shards / "a-00000-of-00001-8.tfrec").write_bytes(b"0")
+    environ = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", PROGRAM, str(photos), str(tmp_path / "run"), f"{shards}/*.tfrec"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "need TensorFlow, which is not installed; pip install tensorflow" in done.stderr
+    run = tmp_path / "run"
+    assert len((run / "history.csv").read_text().splitlines()) == 3
+    written = {"report.html", "model.keras", "fireweed.json", "evaluation-validation.json"}
+    assert written <= {path.name for path in run.iterdir()}
+    assert list(Path(run, "logs", "validation").iterdir())
