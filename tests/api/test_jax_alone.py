@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 PROGRAM = """
-import importlib.abc, sys, threading
+import importlib.abc, sys, threading, traceback
 
 class Absent(importlib.abc.MetaPathFinder):
-    asked = 0
+    asked = []
 
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] == "tensorflow":
-            Absent.asked += 1
+            Absent.asked.append("".join(traceback.format_stack()))
             raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
 
 sys.meta_path.insert(0, Absent())
@@ -28,7 +28,8 @@ assert run([*training, "--set", "training.average=0.9", "--set", "training.avera
 assert not [thread for thread in threading.enumerate() if thread.name.startswith("batches")]
 assert run(["predict", out, photos, "--json"]) == 0
 assert run(["evaluate", out, "--part", "validation"]) == 0
-assert Absent.asked == 0, "where TensorFlow is installed, it would have been imported"
+# where TensorFlow is installed, only Keras itself imports it, as it saves a model: to tell its types from others
+assert all("serialize_keras_object" in stack for stack in Absent.asked), Absent.asked[0]
 assert run(["train", "--data", missing, "--backend", "jax"]) == 2
 """
 

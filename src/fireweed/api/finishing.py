@@ -7,6 +7,7 @@ from fireweed.api.judging import evaluation_of
 from fireweed.api.reporting import bottleneck_notes, kept_weights, report_contents
 from fireweed.bundle import Bundle, write_bundle
 from fireweed.data.catalog import PARTS, Catalog
+from fireweed.devices.backends import quietly
 from fireweed.evaluation.metrics import percent
 from fireweed.recipe import Recipe
 from fireweed.reporting import Reporter
@@ -33,7 +34,8 @@ def finish(
     names = [photo.name for photo in catalog.part("validation").photos]
     evaluation = evaluation_of(probabilities, parts.validation_labels, names, catalog.classes)
     folder.write_json("evaluation-validation.json", evaluation)
-    write_bundle(folder.path, plain, bundle_facts(recipe, catalog, outcome, evaluation))
+    with quietly():  # Keras imports TensorFlow here, where it is installed, on JAX too
+        write_bundle(folder.path, plain, bundle_facts(recipe, catalog, outcome, evaluation))
     contents = report_contents(folder, recipe, plain, outcome, parts.steps, catalog, evaluation, squares,
                                probabilities)  # fmt: skip
     write_report(folder.file("report.html"), contents)
