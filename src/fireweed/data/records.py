@@ -1,5 +1,6 @@
 """Photos in TFRecord shards, here or in a bucket: index them once, then read any photo's bytes, file or record."""
 
+import functools
 import glob
 import hashlib
 import os
@@ -202,13 +203,20 @@ def _bytes(features: Any, name: str) -> bytes:
 
 def _features(payload: bytes) -> Any | None:
     """Return the map of names to tf.train.Feature in a serialized tf.train.Example; None if it is none."""
+    example, error = _protobuf()
+    try:
+        return example.FromString(payload).features.feature
+    except error:
+        return None
+
+
+@functools.cache
+def _protobuf() -> tuple[Any, type[Exception]]:
+    """Return tf.train.Example and what it raises; looking them up takes longer than reading a record."""
     tf = tensorflow()
     from google.protobuf.message import DecodeError
 
-    try:
-        return tf.train.Example.FromString(payload).features.feature
-    except DecodeError:
-        return None
+    return tf.train.Example, DecodeError
 
 
 def _listed(paths: list[str]) -> tuple[dict[str, ListedShard], tuple[str, ...]]:
