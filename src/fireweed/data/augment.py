@@ -39,12 +39,11 @@ def apply_step(
     images = _recoloured(photos, rows, (step, slice(None)), side_px)
     for i in np.flatnonzero(rows.cutout[step].any(axis=-1)):
         images[i] = cutout(images[i], rows.cutout[step, i])
-    mixed = np.flatnonzero(rows.mix[step] != 1.0)
+    mixed = np.flatnonzero(rows.mix[step] != 1.0).tolist()
     given = [partner for i in mixed if (partner := partners[i]) is not None]
     if len(given) < len(mixed):
         raise ValueError("this step of the table mixes photos with their partners, which were not all given")
-    others = _recoloured(given, rows, (step, mixed), side_px) if given else []
-    for i, other in zip(mixed, others, strict=True):
+    for i, other in zip(mixed, _recoloured(given, rows, (step, mixed), side_px) if mixed else (), strict=True):
         box = rows.cutmix[step, i]
         images[i] = cutmix(images[i], other, box) if box.any() else mixup(images[i], other, float(rows.mix[step, i]))
     return images
@@ -134,15 +133,16 @@ def cutmix(image: np.ndarray, other: np.ndarray, box: np.ndarray) -> np.ndarray:
 def _recoloured(photos: Sequence[np.ndarray], rows: Rows, places: tuple[int, Any], side_px: int) -> np.ndarray:
     """Return photos, each cropped, flipped and coloured as its place in the table says, as one array."""
     images = empty((len(photos), side_px, side_px, 3), np.uint8)
-    cut = [crop_resize(*photo, side_px, image) for *photo, image in zip(photos, rows.crop[places], images, strict=True)]
-    changes = [values[places] for values in (rows.flip, rows.saturation, rows.brightness, rows.contrast)]
+    boxes = rows.crop[places]
+    cut = [crop_resize(photo, box, side_px, image) for photo, box, image in zip(photos, boxes, images, strict=True)]
+    mirrored, saturation = rows.flip[places], rows.saturation[places]
+    brightness, contrast = rows.brightness[places], rows.contrast[places]
     if library() is not None:
-        colours.recolour(cut, *changes, images)
+        colours.recolour(cut, mirrored, saturation, brightness, contrast, images)
         return images
-    for image, target, mirrored, *factors in zip(cut, images, *changes, strict=True):
-        saturation, brightness, contrast = (float(factor) for factor in factors)
-        image = brighten(saturate(flip(image, bool(mirrored)), saturation), brightness)
-        target[...] = stretch_contrast(image, contrast)
+    for i, image in enumerate(cut):
+        image = saturate(flip(image, bool(mirrored[i])), float(saturation[i]))
+        images[i] = stretch_contrast(brighten(image, float(brightness[i])), float(contrast[i]))
     return images
 
 

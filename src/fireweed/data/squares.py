@@ -54,8 +54,7 @@ class SquareCache:
         self.found = 0 if self._stored is None else sum(key in self._stored for key in keys)
         self._squares = np.empty((self.in_memory, side_px, side_px, 3), np.uint8)
         self._row_of = np.full(len(photos), -1, np.int64)
-        self._rows_used = 0
-        self._has_row: set[int] = set()  # also those whose square is just being copied there
+        self._has_row: set[int] = set()  # also those whose row is just being filled
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(processors(), thread_name_prefix="decode")
 
@@ -84,8 +83,8 @@ class SquareCache:
         """
         workers = processors()
         shares = [missing[first::workers] for first in range(min(workers, len(missing)))]
-        squares = self._pool.map(lambda share: [self._fetch(index) for index in share], shares)
-        return {i: square for share, found in zip(shares, squares, strict=True) for i, square in zip(share, found, strict=True)}
+        fetched = self._pool.map(lambda share: [(index, self._fetch(index)) for index in share], shares)
+        return {index: square for share in fetched for index, square in share}
 
     def _fetch(self, index: int) -> np.ndarray:
         photo = self.photos[index]
@@ -94,26 +93,29 @@ class SquareCache:
         if square is not None and self.in_memory < len(self.photos):
             return square  # memory is for those that are nowhere else
         if square is None:
-            data, square = self._decode(photo)
+            row = self._row_for(index)
+            data, square = self._decode(photo, None if row is None else self._squares[row])
+            if row is not None:
+                self._row_of[index] = row  # once it is there, since others read it from now on
             if stored is not None:
                 stored.put(photo.key, data, square)
-        self._keep(index, square)
+        elif (row := self._row_for(index)) is not None:
+            self._squares[row] = square
+            self._row_of[index] = row
         return square
 
-    def _keep(self, index: int, square: np.ndarray) -> None:
+    def _row_for(self, index: int) -> int | None:
+        """Give a photo a row in memory; None where there is no room, or another thread is filling its row."""
         with self._lock:
-            if index in self._has_row or self._rows_used == len(self._squares):
-                return
+            if index in self._has_row or len(self._has_row) == len(self._squares):
+                return None
             self._has_row.add(index)
-            row = self._rows_used
-            self._rows_used += 1
-        self._squares[row] = square
-        self._row_of[index] = row  # last, since others read the square from now on
+            return len(self._has_row) - 1
 
-    def _decode(self, photo: Photo) -> tuple[bytes, np.ndarray]:
+    def _decode(self, photo: Photo, out: np.ndarray | None) -> tuple[bytes, np.ndarray]:
         try:
             data = read_bytes(photo)
-            return data, decode_square(data, self.side_px, self.fit)
+            return data, decode_square(data, self.side_px, self.fit, out)
         except (PhotoError, OSError, DataError) as error:
             raise DataError(
                 f"{photo.name or photo.path} could be read when the run began and cannot any more: {error}"

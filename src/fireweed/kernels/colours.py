@@ -35,9 +35,9 @@ def recolour(
         raise ValueError(f"the kernel writes {len(photos)} uint8 RGB photos in one piece, not {out.dtype} {out.shape}")
     for photo in photos:
         if photo.dtype != np.uint8 or photo.shape != shape or photo.strides[1:] != (3, 1):
-            raise ValueError(f"the kernel takes uint8 RGB photos of {shape[:2]} pixels, not {photo.dtype} {photo.shape}")
+            raise ValueError(f"the kernel takes uint8 RGB photos of shape {shape}, not {photo.dtype} {photo.shape}")
     addresses = np.array([photo.ctypes.data for photo in photos], np.uintp)
-    steps = np.array([photo.strides[0] for photo in photos], np.int_)
+    steps = np.array([photo.strides[0] for photo in photos], "l")  # C's long
     numbers = (_numbers(values, len(photos)) for values in (saturation, brightness, contrast))
     settings = [addresses, steps, np.ascontiguousarray(mirrored, bool), *numbers, out]
     pointers = [ctypes.c_void_p(array.ctypes.data) for array in settings]
