@@ -37,7 +37,7 @@ def apply_step(
         partners: the squares that are mixed in; may be None where `rows.mix` is 1.
     """
     images = _recoloured(photos, rows, (step, slice(None)), side_px)
-    for i in np.flatnonzero(rows.cutout[step].any(axis=-1)):
+    for i in np.flatnonzero(rows.cutout[step].any(axis=-1)).tolist():
         images[i] = cutout(images[i], rows.cutout[step, i])
     mixed = np.flatnonzero(rows.mix[step] != 1.0).tolist()
     given = [partner for i in mixed if (partner := partners[i]) is not None]
