@@ -41,7 +41,7 @@ def test_neutral_parameters_return_the_same_bits(photos: list[np.ndarray]) -> No
             augment.cutout(photo, NOWHERE),
             augment.mixup(photo, photos[0], 1.0),
             augment.cutmix(photo, photos[0], NOWHERE),
-            augment.apply_row(photo, evaluation_rows(1, 1), (0, 0), 64),
+            augment.apply_step([photo], evaluation_rows(1, 1), 0, 64, [None])[0],
         ):
             np.testing.assert_array_equal(result, photo)
 
@@ -51,8 +51,8 @@ def test_no_change_writes_to_its_photo(photos: list[np.ndarray]) -> None:
         before = photo.copy(), partner.copy()
         settings = AugmentSettings(True, (0, 2), 0.3, 0.3, (0.3, 1), cutout=0.3, mixup=1.0, cutmix=1.0)
         rows = Plan(0, [hashlib.sha256(b"a").hexdigest()] * 40, [0] * 40, 8, settings).rows(0)
-        for place in np.ndindex(5, 8):
-            augment.apply_row(photo, rows, place, 64, partner)
+        for step in range(5):
+            augment.apply_step([photo] * 8, rows, step, 64, [partner] * 8)
         np.testing.assert_array_equal(photo, before[0])
         np.testing.assert_array_equal(partner, before[1])
 
@@ -123,7 +123,7 @@ def test_mixing_follows_the_share(photos: list[np.ndarray]) -> None:
 def test_a_place_that_mixes_needs_its_partner(photos: list[np.ndarray]) -> None:
     rows = Plan(0, [hashlib.sha256(b"a").hexdigest()] * 4, [0] * 4, 2, AugmentSettings(mixup=1.0)).rows(0)
     with pytest.raises(ValueError, match="partner"):
-        augment.apply_row(photos[0], rows, (0, 0), 64)
+        augment.apply_step(photos[:2], rows, 0, 64, [None, photos[1]])
 
 
 def carry_out(photos: list[np.ndarray], settings: AugmentSettings, epochs: int) -> np.ndarray:
@@ -133,10 +133,9 @@ def carry_out(photos: list[np.ndarray], settings: AugmentSettings, epochs: int) 
     seen = np.zeros((epochs, len(photos), 64, 64, 3), np.uint8)
     for epoch in range(epochs):
         rows = plan.rows(epoch)
-        for place in np.argwhere(rows.weight == 1):
-            where = tuple(place)
-            photo = rows.index[where]
-            seen[epoch, photo] = augment.apply_row(photos[photo], rows, where, 64, photos[rows.partner[where]])
+        for step, (own, other) in enumerate(zip(rows.index, rows.partner, strict=True)):
+            changed = augment.apply_step([photos[i] for i in own], rows, step, 64, [photos[i] for i in other])
+            seen[epoch, own] = changed
     return seen
 
 
@@ -158,15 +157,15 @@ def test_flip_and_saturation_keep_up_with_training() -> None:
     squares = [cv2.resize(random.integers(0, 256, (9, 9, 3), dtype=np.uint8), (192, 192)) for _ in range(64)]
     keys = [hashlib.sha256(bytes([i])).hexdigest() for i in range(64)]
     rows = Plan(0, keys, [0] * 64, 32, AugmentSettings(flip=True, saturation=(0, 2))).rows(0)
-    places = [(step, column) for step in range(2) for column in range(32)] * 2
+    steps = [0, 1] * 2
 
-    def change(place: tuple[int, int]) -> np.ndarray:
-        return augment.apply_row(squares[rows.index[place]], rows, place, 192)
+    def change(step: int) -> np.ndarray:
+        return augment.apply_step([squares[i] for i in rows.index[step]], rows, step, 192, [None] * 32)
 
     rates = []
     with ThreadPoolExecutor(2) as pool:
         for _ in range(4):
             start = time.perf_counter()
-            list(pool.map(change, places))
-            rates.append(len(places) / (time.perf_counter() - start))
+            list(pool.map(change, steps))
+            rates.append(32 * len(steps) / (time.perf_counter() - start))
     assert max(rates) > 1_500

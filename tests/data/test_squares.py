@@ -28,9 +28,9 @@ def decoded(monkeypatch):
     """Return a list to which every decoding adds."""
     made = []
 
-    def counting(data, side_px, fit):
+    def counting(data, side_px, fit, out):
         made.append(data)
-        return decode_square(data, side_px, fit)
+        return decode_square(data, side_px, fit, out)
 
     monkeypatch.setattr(module, "decode_square", counting)
     return made

@@ -27,7 +27,7 @@ def show_photos(
     data: str, out: str, augment: bool, recipe: str, count: int, side: int, seed: int, reporter: Reporter
 ) -> None:
     """Write a grid of photos with their labels as a PNG; with `augment`, as a training sees them in one epoch."""
-    from fireweed.data.augment import apply_row
+    from fireweed.data.augment import apply_step
     from fireweed.data.plan import Plan
     from fireweed.evaluation.grid import photo_grid_png
 
@@ -50,10 +50,9 @@ def show_photos(
     if augment:
         plan = Plan(seed, keys, [p.label for p in photos], len(images), planned_changes(settings.augment))
         rows = plan.rows(seed)
-        whole = list(images)
-        for place, index in enumerate(rows.index[0]):
-            partner = whole[rows.partner[0, place]]
-            images[index] = apply_row(whole[index], rows, (0, place), side, partner)
+        order, partners = ([images[i] for i in indices] for indices in (rows.index[0], rows.partner[0]))
+        for index, image in zip(rows.index[0], apply_step(order, rows, 0, side, partners), strict=True):
+            images[index] = image
     columns = max(1, round(len(images) ** 0.5 * 1.25))
     note = photo_grid_png(images, [catalog.classes[p.label] for p in photos], columns, Path(out))
     reporter.say(f"{len(images)} photos in {out}" + (f"; {failed} cannot be read" if failed else ""))

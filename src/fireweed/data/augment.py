@@ -1,55 +1,66 @@
 """The changes of photos in training, one stateless function each: pixels and parameters in, pixels out.
 
 Images are uint8 RGB of shape (height, width, 3). None is written to: a function returns a new image, or the very one it
-got when the parameters leave it as it is. All run in OpenCV outside Python's lock, so threads share the work.
+got when the parameters leave it as it is. All run outside Python's lock, so threads share the work.
+
+Mirroring and colours are one call of a compiled kernel for all photos of a step, where there are kernels, else OpenCV's
+functions photo by photo. Both compute the same formulas; whether they are there may change a value that lies halfway
+between two levels, by one level a change. Either of them repeats its own results to the bit.
 """
+
+from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 
 from fireweed.data.plan import Rows
+from fireweed.kernels import colours
+from fireweed.kernels.native import empty, library
 
 GREY = 128  # of what cutout hides
 
 
-def apply_row(
-    photo: np.ndarray, rows: Rows, place: tuple[int, int], side_px: int, partner: np.ndarray | None = None
+def apply_step(
+    photos: Sequence[np.ndarray], rows: Rows, step: int, side_px: int, partners: Sequence[np.ndarray | None]
 ) -> np.ndarray:
-    """Change one photo as its place in the table says.
+    """Change the photos of one step as its row of the table says; return uint8 (batch, side, side, 3).
 
     In this order: crop and resize, flip, saturation, brightness, contrast, cutout, mixing. The partner is cropped,
     flipped and coloured like the photo, but nothing of it is hidden.
 
     Args:
-        photo: the photo's square, uint8 of shape (side, side, 3).
+        photos: the photos' squares, uint8 of shape (side, side, 3) each.
         rows: steps of a plan.
-        place: row and column in them.
-        side_px: side of the square returned.
-        partner: the square that is mixed in; may be left out where `rows.mix` is 1.
+        step: which of them.
+        side_px: side of the squares returned.
+        partners: the squares that are mixed in; may be None where `rows.mix` is 1.
     """
-    own = cutout(_recoloured(photo, rows, place, side_px), rows.cutout[place])
-    share = float(rows.mix[place])
-    if share == 1.0:
-        return own
-    if partner is None:
-        raise ValueError("this place of the table mixes the photo with its partner, which was not given")
-    other = _recoloured(partner, rows, place, side_px)
-    if rows.cutmix[place].any():
-        return cutmix(own, other, rows.cutmix[place])
-    return mixup(own, other, share)
+    images = _recoloured(photos, rows, (step, slice(None)), side_px)
+    for i in np.flatnonzero(rows.cutout[step].any(axis=-1)).tolist():
+        images[i] = cutout(images[i], rows.cutout[step, i])
+    mixed = np.flatnonzero(rows.mix[step] != 1.0).tolist()
+    given = [partner for i in mixed if (partner := partners[i]) is not None]
+    if len(given) < len(mixed):
+        raise ValueError("this step of the table mixes photos with their partners, which were not all given")
+    for i, other in zip(mixed, _recoloured(given, rows, (step, mixed), side_px) if mixed else (), strict=True):
+        box = rows.cutmix[step, i]
+        images[i] = cutmix(images[i], other, box) if box.any() else mixup(images[i], other, float(rows.mix[step, i]))
+    return images
 
 
-def crop_resize(image: np.ndarray, box: np.ndarray, side_px: int) -> np.ndarray:
+def crop_resize(image: np.ndarray, box: np.ndarray, side_px: int, out: np.ndarray | None = None) -> np.ndarray:
     """Cut out the box (y0, x0, y1, x1 in fractions, rounded to pixels) and bring it to `side_px` x `side_px`.
 
-    Shrinking averages areas, so that nothing aliases; enlarging is bilinear.
+    Shrinking averages areas, so that nothing aliases; enlarging is bilinear. What has to be resized is written into
+    `out`, if it is given.
     """
     cut = image[_pixels(image, box)]
     height, width = cut.shape[:2]
     if height == width == side_px:
         return cut
     method = cv2.INTER_AREA if min(height, width) >= side_px else cv2.INTER_LINEAR
-    return cv2.resize(cut, (side_px, side_px), interpolation=method)
+    return cv2.resize(cut, (side_px, side_px), dst=out, interpolation=method)
 
 
 def flip(image: np.ndarray, mirrored: bool) -> np.ndarray:
@@ -119,12 +130,20 @@ def cutmix(image: np.ndarray, other: np.ndarray, box: np.ndarray) -> np.ndarray:
     return pasted
 
 
-def _recoloured(photo: np.ndarray, rows: Rows, place: tuple[int, int], side_px: int) -> np.ndarray:
-    image = crop_resize(photo, rows.crop[place], side_px)
-    image = flip(image, bool(rows.flip[place]))
-    image = saturate(image, float(rows.saturation[place]))
-    image = brighten(image, float(rows.brightness[place]))
-    return stretch_contrast(image, float(rows.contrast[place]))
+def _recoloured(photos: Sequence[np.ndarray], rows: Rows, places: tuple[int, Any], side_px: int) -> np.ndarray:
+    """Return photos, each cropped, flipped and coloured as its place in the table says, as one array."""
+    images = empty((len(photos), side_px, side_px, 3), np.uint8)
+    boxes = rows.crop[places]
+    cut = [crop_resize(photo, box, side_px, image) for photo, box, image in zip(photos, boxes, images, strict=True)]
+    mirrored, saturation = rows.flip[places], rows.saturation[places]
+    brightness, contrast = rows.brightness[places], rows.contrast[places]
+    if library() is not None:
+        colours.recolour(cut, mirrored, saturation, brightness, contrast, images)
+        return images
+    for i, image in enumerate(cut):
+        image = saturate(flip(image, bool(mirrored[i])), float(saturation[i]))
+        images[i] = stretch_contrast(brighten(image, float(brightness[i])), float(contrast[i]))
+    return images
 
 
 def _pixels(image: np.ndarray, box: np.ndarray) -> tuple[slice, slice]:

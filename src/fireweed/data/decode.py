@@ -101,36 +101,39 @@ def read_photo_and_size(data: bytes, at_least_px: int = 0) -> tuple[np.ndarray, 
         raise PhotoError(_what_is_wrong(name, data, error)) from error
 
 
-def to_square(rgb: np.ndarray, side_px: int, fit: Fit = "crop") -> np.ndarray:
+def to_square(rgb: np.ndarray, side_px: int, fit: Fit = "crop", out: np.ndarray | None = None) -> np.ndarray:
     """Make a square of RGB uint8 (height, width, 3); return uint8 (side_px, side_px, 3), antialiased.
+
+    It is written into `out`, in one piece, if that is given.
 
     crop:   the centred square as wide as the short side. pad: the whole photo, centred on white, the colour that
     transparent parts get too. squash: the whole photo, its two sides scaled alike or not.
     """
     height, width = rgb.shape[:2]
+    square = np.empty((side_px, side_px, 3), np.uint8) if out is None else out
     if fit == "crop":
         short = min(height, width)
         top, left = (height - short) // 2, (width - short) // 2
-        return _resized(rgb[top : top + short, left : left + short], side_px, side_px)
+        return _resize(rgb[top : top + short, left : left + short], square)
     if fit == "squash":
-        return _resized(rgb, side_px, side_px)
+        return _resize(rgb, square)
     if fit != "pad":
         raise ValueError(f"fit is crop, pad or squash; received {fit!r}")
     scale = side_px / max(height, width)
     high, wide = max(1, round(height * scale)), max(1, round(width * scale))
-    square = np.full((side_px, side_px, 3), _WHITE, np.uint8)
+    square[...] = _WHITE
     top, left = (side_px - high) // 2, (side_px - wide) // 2
-    square[top : top + high, left : left + wide] = _resized(rgb, high, wide)
+    _resize(rgb, square[top : top + high, left : left + wide])
     return square
 
 
-def decode_square(data: bytes, side_px: int, fit: Fit = "crop") -> np.ndarray:
-    """Decode a photo to a square: `to_square(read_photo(data, side_px), side_px, fit)`, to the bit.
+def decode_square(data: bytes, side_px: int, fit: Fit = "crop", out: np.ndarray | None = None) -> np.ndarray:
+    """Decode a photo to a square: `to_square(read_photo(data, side_px), side_px, fit, out)`, to the bit.
 
     Raises:
         PhotoError: as `read_photo`.
     """
-    return to_square(read_photo(data, side_px), side_px, fit)
+    return to_square(read_photo(data, side_px), side_px, fit, out)
 
 
 def _by_simplejpeg(picture: bytes, at_least_px: int) -> tuple[np.ndarray, tuple[int, int], bytes] | None:
@@ -230,14 +233,15 @@ def _on_white(rgb: Image.Image, alpha: Image.Image) -> Image.Image:
     return white
 
 
-def _resized(rgb: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Scale a picture to new sides, each by itself: shrink by whole numbers, blur, interpolate between neighbours.
+def _resize(rgb: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """Scale a picture to `out`, each side by itself: shrink by whole numbers, blur, interpolate between neighbours.
 
     Whole numbers first, as long as three times the new side is left, since they are fast. The blur takes out what the
     new pixels are too wide to show; its variance grows as s^2 - 1 where a side shrinks s times, so it begins at none.
     """
     import cv2
 
+    height, width = out.shape[:2]
     whole_y, whole_x = max(1, rgb.shape[0] // (3 * height)), max(1, rgb.shape[1] // (3 * width))
     if whole_y > 1 or whole_x > 1:
         high, wide = rgb.shape[0] // whole_y, rgb.shape[1] // whole_x
@@ -249,8 +253,12 @@ def _resized(rgb: np.ndarray, height: int, width: int) -> np.ndarray:
         reach_y, reach_x = (2 * math.ceil(blur * 5 / 3) + 1 for blur in (blur_y, blur_x))
         rgb = cv2.GaussianBlur(rgb, (reach_x, reach_y), blur_x, sigmaY=blur_y or 1e-3)
     if rgb.shape[:2] == (height, width):
-        return np.array(rgb)
-    return cv2.resize(rgb, (width, height), interpolation=cv2.INTER_LINEAR)
+        out[...] = rgb
+    elif out.flags.c_contiguous:
+        cv2.resize(rgb, (width, height), dst=out, interpolation=cv2.INTER_LINEAR)
+    else:
+        out[...] = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_LINEAR)
+    return out
 
 
 def _blur_px(shrink: float) -> float:

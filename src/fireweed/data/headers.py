@@ -104,7 +104,7 @@ def without_metadata(data: bytes, name: str) -> tuple[bytes, bytes]:
 
 def _bare_jpeg(data: bytes) -> tuple[bytes, bytes]:
     """Leave out comments and application segments but JFIF and Adobe, which say how the colours are coded."""
-    view, kept, exif, at = memoryview(data), [memoryview(b"\xff\xd8")], b"", 2
+    view, kept, exif, at, left_out = memoryview(data), [memoryview(b"\xff\xd8")], b"", 2, False
     while data[at : at + 1] == b"\xff" and at + 4 <= len(data):
         marker = data[at + 1]
         if marker == 0xFF:  # a fill byte
@@ -116,10 +116,11 @@ def _bare_jpeg(data: bytes) -> tuple[bytes, bytes]:
         if 0xE1 <= marker <= 0xED or marker in (0xEF, 0xFE):
             if marker == 0xE1 and not exif and data.startswith(b"Exif\0\0", at + 4):
                 exif = data[at + 10 : end]
+            left_out = True
         else:
             kept.append(view[at:end])
         at = end
-    return b"".join([*kept, view[at:]]), exif
+    return (b"".join([*kept, view[at:]]) if left_out else data), exif
 
 
 def _bare_png(data: bytes) -> tuple[bytes, bytes]:

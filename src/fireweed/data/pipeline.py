@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fireweed.data.augment import apply_row
+from fireweed.data.augment import apply_step
 from fireweed.data.parallel import processors
 from fireweed.data.plan import Plan, Rows, evaluation_rows
 from fireweed.data.squares import SquareCache
@@ -84,9 +84,7 @@ class Batches:
         partners: list[np.ndarray | None] = [None] * len(index)
         for place, square in zip(np.flatnonzero(mixed), self.cache.gather(partner[mixed]), strict=True):
             partners[place] = square
-        images = np.empty((len(index), side_px, side_px, 3), np.uint8)
-        for i, square in enumerate(squares):
-            images[i] = apply_row(square, rows, (0, i), side_px, partners[i])
+        images = apply_step(squares, rows, 0, side_px, partners)
         share = rows.mix[0][:, None]
         targets = share * self._one_hot[self._labels[index]] + (1 - share) * self._one_hot[self._labels[partner]]
         return images, targets.astype(np.float32), (rows.loss_weight[0] * self._weight).astype(np.float32)

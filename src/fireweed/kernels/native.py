@@ -6,6 +6,7 @@ one, so that parts of a concatenation are read and written in place. Calls leave
 
 import ctypes
 import functools
+import math
 import os
 import sysconfig
 from collections.abc import Callable
@@ -20,7 +21,7 @@ FEW = 4  # inputs that need be no whole vector: grey, colours, and one more
 LANES = 8  # channels that the kernels work on at once: the most that outputs may not be divided by
 NAMES = ("avx512", "avx2", "neon")  # the best first
 SWITCH = "FIREWEED_KERNELS"
-VERSION = 2  # of the functions' arguments and meaning; machine.c has the same
+VERSION = 3  # of the functions' arguments and meaning; machine.c has the same
 
 _ALIGNMENT = 64  # TensorFlow takes an aligned array as it is, and copies any other
 
@@ -70,11 +71,12 @@ def _loaded(name: str) -> ctypes.CDLL | None:
         return None
 
 
-def empty(shape: tuple[int, ...]) -> np.ndarray:
-    """Return a new float32 array, not filled, that TensorFlow takes without a copy."""
-    count = int(np.prod(shape))
-    room = np.empty(count + _ALIGNMENT // 4, np.float32)
-    start = -room.ctypes.data % _ALIGNMENT // 4
+def empty(shape: tuple[int, ...], dtype: type[np.generic] = np.float32) -> np.ndarray:
+    """Return a new array, not filled, that TensorFlow takes without a copy."""
+    size = np.dtype(dtype).itemsize
+    count = math.prod(shape)
+    room = np.empty(count + _ALIGNMENT // size, dtype)
+    start = -room.ctypes.data % _ALIGNMENT // size
     return room[start : start + count].reshape(shape)
 
 
