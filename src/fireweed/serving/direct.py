@@ -20,7 +20,8 @@ from fireweed.kernels import native
 from fireweed.kernels.fitting import can_run, convolution_fits
 from fireweed.serving.folding import own_map, plain_graph, weights_of
 
-AT_ONCE = 2  # photos that go through the net together
+LARGEST = 4 << 20  # numbers in one layer's output, of all photos that go through the net together: 16 MB
+MOST = 32  # photos that go through together, however small they are
 
 _ONLY_IN_TRAINING = (layers.Dropout, layers.SpatialDropout2D)
 _POOLINGS = (layers.MaxPooling2D, layers.AveragePooling2D)
@@ -117,6 +118,8 @@ class _Builder:
             given = keras.tree.map_structure(lambda one: values[id(one)], layer.input)
             values[id(tensor)] = self._concatenated(layer, given) if isinstance(given, list) else (
                 self._passed(layer, given))  # fmt: skip
+        if not self._steps:
+            raise _UnfitError
         return _Program(self._steps, self._photo, self._scaling, values[id(self._graph.outputs[0])])
 
     def _concatenated(self, layer: keras.Layer, given: list[_Value]) -> _Value:
@@ -246,7 +249,8 @@ class _Program:
     """The steps with the memory that they read and write; threads take turns."""
 
     def __init__(self, steps: list[_Step], photo: _Value, scaling: tuple[float, float], answer: _Value) -> None:
-        arrays = _memory(steps, photo, answer)
+        self._together = max(1, min(MOST, LARGEST // max(_size(step.result.root()) for step in steps)))
+        arrays = _memory(steps, photo, answer, self._together)
         self._steps = [
             (
                 step.function,
@@ -262,8 +266,8 @@ class _Program:
         photos = np.ascontiguousarray(photos)
         answers = np.empty((len(photos), *self._answer.shape[1:]), np.float32)
         with self._lock:
-            for start in range(0, len(photos), AT_ONCE):
-                count = min(AT_ONCE, len(photos) - start)
+            for start in range(0, len(photos), self._together):
+                count = min(self._together, len(photos) - start)
                 native.floats_of(photos[start : start + count], self._photo[:count], *self._scaling)
                 for function, given, result in self._steps:
                     function(given[:count], result[:count])
@@ -271,18 +275,22 @@ class _Program:
         return answers
 
 
-def _memory(steps: list[_Step], photo: _Value, answer: _Value) -> dict[_Value, np.ndarray]:
-    """Return an array for each value that lies in no other; values that are never needed at once share memory."""
+def _size(value: _Value) -> int:
+    return int(np.prod(value.shape))
+
+
+def _memory(steps: list[_Step], photo: _Value, answer: _Value, photos: int) -> dict[_Value, np.ndarray]:
+    """Return an array of so many photos for each value that lies in no other; those never needed at once share one."""
     last_read = {step.given.root(): number for number, step in enumerate(steps)} | {answer.root(): len(steps)}
     arrays: dict[_Value, np.ndarray] = {}
     free: list[np.ndarray] = []  # flat, the memory of what has been read for the last time
     used: dict[_Value, np.ndarray] = {}
 
     def take(value: _Value) -> None:
-        count = AT_ONCE * int(np.prod(value.shape))
+        count = photos * _size(value)
         fitting = [i for i, room in enumerate(free) if room.size >= count]
         room = free.pop(min(fitting, key=lambda i: free[i].size)) if fitting else native.empty((count,))
-        used[value], arrays[value] = room, room[:count].reshape(AT_ONCE, *value.shape)
+        used[value], arrays[value] = room, room[:count].reshape(photos, *value.shape)
 
     take(photo)
     for number, step in enumerate(steps):
