@@ -60,7 +60,7 @@ def conv(filters: int, kernel: int, **options) -> keras.Layer:
         (layers.Rescaling(2 / 255, offset=-1), conv(8, 3, activation="relu"), norm(), norm(), conv(16, 3), norm()),
         (layers.Rescaling([0.01, 0.02, 0.03], [-1, 0, 1]), conv(8, 3, use_bias=False), layers.SpatialDropout2D(0.5)),
         (layers.Rescaling(0.01), layers.Rescaling(0.5, 1), conv(8, 3), layers.MaxPooling2D(3, 2, "same"), norm()),
-        (norm(), conv(8, 3), layers.AveragePooling2D((3, 2), (2, 3), "same"), conv(8, 1)),
+        (layers.Rescaling(0.01), norm(), conv(8, 3), layers.AveragePooling2D((3, 2), (2, 3), "same"), conv(8, 1)),
         (layers.Rescaling(0.01), conv(8, 3, activation="relu"), layers.MaxPooling2D((3, 2), (1, 2)), conv(24, 1)),
     ],
 )  # fmt: skip

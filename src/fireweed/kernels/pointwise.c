@@ -53,7 +53,7 @@ static void copy_rows(const Convolution *c, long line, float *out) {
         pack acc[R][V];                                                                                                \
         few_times_##R##_##V(rows + q * c->from, row, c->from, c->weights + n, c->to, acc);                             \
         for (int r = 0; r < R; r++)                                                                                    \
-            for (int v = 0; v < V; v++) finish(y + (q + r) * c->y_stride + n + v * LANES, acc[r][v], n + v * LANES, &f);\
+            for (long v = 0, m = n; v < V; v++, m += LANES) finish(y + (q + r) * c->y_stride + m, acc[r][v], m, &f);   \
     }
 #if REGISTERS == 32
 FEW_TIMES(12, 2) FEW_TIMES(12, 1) FEW_TIMES(1, 2) FEW_TIMES(1, 1)

@@ -241,9 +241,8 @@ def _probabilities(bundle: "Bundle", squares: Sequence[np.ndarray], batch_size: 
     """Return float32 (len(squares), classes)."""
     if not squares:
         return np.zeros((0, len(bundle.classes)), np.float32)
-    function = _direct(bundle.model)
-    if function is None:
-        function = (_at_once(bundle.model) if len(squares) == 1 else None) or _folded(bundle.model)
+    first = _at_once if len(squares) == 1 else _folded
+    function = _direct(bundle.model) or first(bundle.model) or _folded(bundle.model)
     answers = _by_keras(bundle, squares, batch_size) if function is None else np.asarray(function(np.stack(squares)))
     temperature = bundle.facts.get("temperature")
     return answers if temperature is None else _tempered(answers, temperature)
