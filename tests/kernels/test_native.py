@@ -1,8 +1,10 @@
 """The compiled kernels compute what numpy computes in float64, whatever the shape, slices included."""
 
 import os
+import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -159,3 +161,58 @@ def test_large_arrays_are_written_past_the_caches_alike():
     ones = np.ones(16, np.float32)
     native.normalize(x, ones, 2 * ones, ones, y)
     assert np.array_equal(y, (x - 1) * 2 + 1)
+
+
+def test_convolutions_apply_a_norm_as_they_write():
+    scale, shift = random(16) - 1, random(16)
+    for inputs, side in ((8, 1), (8, 3), (3, 3), (4, 3), (1, 3)):
+        x, kernel, bias = random(2, 6, 29, inputs), random(side, side, inputs, 16), random(16)
+        y = slice_of(np.zeros((2, 6, 29, 16), np.float32))
+        native.convolve(x, kernel, y, bias, True, scale=scale, shift=shift, weights=native.transformed(kernel))
+        assert_close(y, np.maximum(convolved(x, kernel) + bias, 0) * scale + shift)
+
+
+@pytest.mark.parametrize(("size", "strides", "padding"), [((2, 2), (2, 2), (0, 0)), ((3, 2), (2, 1), (1, 0))])
+@pytest.mark.parametrize("averages", [False, True])
+def test_pooling(size, strides, padding, averages):
+    x = slice_of(random(2, 7, 8, 16))
+    rows, columns = ((x.shape[i + 1] + 2 * padding[i] - size[i]) // strides[i] + 1 for i in (0, 1))
+    y = np.empty((2, rows, columns, 16), np.float32)
+    native.pool(x, y, size, strides, padding, averages)
+    for i, j in np.ndindex(rows, columns):
+        top, left = i * strides[0] - padding[0], j * strides[1] - padding[1]
+        window = x[:, max(top, 0) : top + size[0], max(left, 0) : left + size[1]].astype(np.float64)
+        assert_close(y[:, i, j], window.mean(axis=(1, 2)) if averages else window.max(axis=(1, 2)))
+
+
+def test_bytes_become_floats():
+    photos = np.arange(2 * 9 * 5 * 3, dtype=np.uint32).astype(np.uint8).reshape(2, 9, 5, 3)
+    y = np.empty(photos.shape, np.float32)
+    native.floats_of(photos, y, 1 / 127.5, -1.0)
+    assert_close(y, photos / 127.5 - 1)
+    with pytest.raises(ValueError, match="whole arrays of bytes"):
+        native.floats_of(photos[:, ::2], y[:, ::2])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_process_has_threads_of_its_own(monkeypatch):
+    monkeypatch.setattr(native, "allowed_cores", lambda: 3)
+    x, y = random(2, 9, 9, 8), np.empty((2, 9, 9, 8), np.float32)
+    native.pool(x, y, (1, 1), (1, 1))
+    child = os.fork()
+    if child == 0:  # a child that waits for threads it does not have would hang
+        signal.alarm(20)
+        native.pool(x + 1, y, (1, 1), (1, 1))
+        os._exit(0 if np.array_equal(y, x + 1) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_callers_at_once_get_each_their_own():
+    def work(number: int) -> bool:
+        x, y = np.full((4, 9, 9, 8), number, np.float32), np.empty((4, 9, 9, 8), np.float32)
+        for _ in range(100):
+            native.pool(x, y, (1, 1), (1, 1))
+        return bool((y == number).all())
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(8)))

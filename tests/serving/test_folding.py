@@ -7,11 +7,12 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from shaken_nets import norm, photos, shake
 
 from fireweed.bundle import Bundle
 from fireweed.kernels import native
 from fireweed.models.registry import ENTRIES, build_model
-from fireweed.serving import folding
+from fireweed.serving import folding, predict
 from fireweed.serving.folding import folded_answers
 from fireweed.serving.predict import predict_arrays
 
@@ -22,30 +23,6 @@ LINES = [
 FOLDED = [name for name in ENTRIES if name != "convnext-tiny"]  # it has layer norms only
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="folding is for TensorFlow")
-
-
-def shake(model: keras.Model) -> keras.Model:
-    """Give norms statistics and factors as training might, some factors below zero, and every bias a value."""
-    rng = np.random.default_rng(0)
-    for layer in model.layers:
-        values = dict(zip((weight.name for weight in layer.weights), layer.get_weights(), strict=True))
-        for name, value in values.items():
-            if name in ("bias", "beta", "moving_mean"):
-                values[name] = rng.normal(0, 0.3, value.shape)
-            elif name == "moving_variance":
-                values[name] = rng.uniform(0.5, 1.5, value.shape)
-            elif name == "gamma":
-                values[name] = rng.uniform(0.5, 1.5, value.shape) * np.where(rng.random(value.shape) < 0.1, -1, 1)
-        layer.set_weights(list(values.values()))
-    return model
-
-
-def photos(side: int, count: int = 3) -> np.ndarray:
-    """Return noise, the first photo dark and the second bright, so that answers differ."""
-    noise = np.random.default_rng(side).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
-    noise[0] //= 8
-    noise[1:2] |= 224
-    return noise
 
 
 def assert_equal_answers(model: keras.Model) -> None:
@@ -71,10 +48,6 @@ def graph(*stack: keras.Layer) -> keras.Model:
     keras.utils.set_random_seed(2)
     head = [layers.GlobalAveragePooling2D(), layers.Dense(4, activation="softmax", kernel_initializer="random_normal")]
     return shake(keras.Sequential([keras.Input((13, 13, 3)), layers.Rescaling(2 / 255, offset=-1), *stack, *head]))
-
-
-def norm() -> keras.Layer:
-    return layers.BatchNormalization(momentum=0.9)
 
 
 def conv(filters: int, kernel: int, **options) -> keras.Layer:
@@ -151,6 +124,7 @@ def test_a_layer_too_large_for_a_constant_keeps_its_variable(monkeypatch):
 
 
 def test_answers_come_from_the_folded_net_and_it_goes_with_its_model(monkeypatch):
+    monkeypatch.setattr(predict, "_direct", lambda model: None)
     model = shake(build_model("squeezenet", 3, 32))
     bundle = Bundle(model, ("a", "b", "c"), 32, "crop", {})
     expected = model.predict(photos(32, 7).astype(np.float32), verbose=0)

@@ -82,25 +82,30 @@ def empty(shape: tuple[int, ...], dtype: type[np.generic] = np.float32) -> np.nd
 
 def convolve(
     x: np.ndarray, kernel: np.ndarray, y: np.ndarray, bias: np.ndarray | None = None, relu: bool = False,
-    adds: bool = False,
+    adds: bool = False, scale: np.ndarray | None = None, shift: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
 ) -> None:  # fmt: skip
     """Write the "same" convolution of `x` with stride 1 into `y`, with bias and relu; `adds`: add it to what is there.
 
     kernel: (1, 1, inputs, outputs) or (3, 3, inputs, outputs). Inputs and outputs are multiples of 8; with a 3x3
             kernel, without `adds`, up to 4 inputs will do as well, as long as x is no slice.
+    scale, shift: both or none, (outputs,); without `adds`, what is behind the relu is multiplied and shifted by them.
+    weights: `transformed(kernel)`, where the kernel is used many times.
     """
     height, width, inputs, outputs = kernel.shape
     images, rows, columns, _ = x.shape
     _check_whole(outputs, inputs if (height, width) == (1, 1) or adds else LANES)
     sizes, target = (images, rows, columns, inputs, outputs), (_pointer(y), _stride(y))
+    finish = (_pointer(bias), relu, _pointer(scale), _pointer(shift))
     if (height, width) == (1, 1):
         pixels = images * rows * columns
-        _call("convolve_1x1", x, _stride(x), kernel, _pointer(bias), relu, adds, *target, pixels, inputs, outputs)
+        _call("convolve_1x1", x, _stride(x), kernel, *finish, adds, *target, pixels, inputs, outputs)
     elif inputs % LANES:
         _check_whole_pixels(x)
-        _call("convolve_few", x, kernel, _pointer(bias), relu, *target, *sizes)
+        _call("convolve_few", x, kernel, *finish, *target, *sizes)
     else:
-        _call("convolve_3x3", x, _stride(x), _transformed(kernel, False), _pointer(bias), relu, adds, *target, *sizes)
+        weights = transformed(kernel) if weights is None else weights
+        _call("convolve_3x3", x, _stride(x), weights, *finish, adds, *target, *sizes)
 
 
 def convolve_back(d: np.ndarray, kernel: np.ndarray, dx: np.ndarray, adds: bool = False) -> None:
@@ -111,7 +116,7 @@ def convolve_back(d: np.ndarray, kernel: np.ndarray, dx: np.ndarray, adds: bool 
     height, width, inputs, outputs = kernel.shape
     images, rows, columns, _ = d.shape
     _check_whole(inputs, outputs)
-    settings = (None, 0, adds, _pointer(dx), _stride(dx))
+    settings = (None, 0, None, None, adds, _pointer(dx), _stride(dx))
     if (height, width) == (1, 1):
         turned = np.ascontiguousarray(kernel[0, 0].T)
         _call("convolve_1x1", d, _stride(d), turned, *settings, images * rows * columns, outputs, inputs)
@@ -134,6 +139,28 @@ def kernel_gradient(x: np.ndarray, d: np.ndarray, shape: tuple[int, ...]) -> np.
     else:
         _call("kernel_gradient_3x3", *places, images, rows, columns, *shape[2:])
     return gradient
+
+
+def floats_of(photos: np.ndarray, y: np.ndarray, scale: float = 1.0, shift: float = 0.0) -> None:
+    """Write photos, uint8, as photos * scale + shift into `y`, float32 of the same shape; both are whole arrays."""
+    if photos.shape != y.shape or photos.dtype != np.uint8 or not (photos.flags.c_contiguous and y.flags.c_contiguous):
+        raise ValueError(f"the kernels take whole arrays of bytes, not {photos.dtype} {photos.shape} for {y.shape}")
+    _call("floats_of", ctypes.c_void_p(photos.ctypes.data), y, ctypes.c_float(scale), ctypes.c_float(shift), y.size)
+
+
+def pool(
+    x: np.ndarray, y: np.ndarray, size: tuple[int, int], strides: tuple[int, int], padding: tuple[int, int] = (0, 0),
+    averages: bool = False,
+) -> None:  # fmt: skip
+    """Write the largest value, or the average, of each window of `x` into `y`; channels are a multiple of 8.
+
+    size, strides, padding: (high, wide). A window begins so many pixels before the picture's edges as `padding` says;
+    what lies outside the picture does not count. Every window holds at least one pixel.
+    """
+    images, rows, columns, channels = x.shape
+    _check_whole(channels)
+    _call("pool", x, _stride(x), y, _stride(y), images, rows, columns, *y.shape[1:3], channels, *size, *strides,
+          *padding, averages)  # fmt: skip
 
 
 def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -182,6 +209,11 @@ def _check_whole(*channels: int) -> None:
 def _check_whole_pixels(x: np.ndarray) -> None:
     if _stride(x).value != x.shape[-1]:
         raise ValueError("the kernels take a slice of channels only in whole vectors")
+
+
+def transformed(kernel: np.ndarray) -> np.ndarray | None:
+    """Return what `convolve` makes of a kernel before it begins; None where it uses the kernel as it is."""
+    return _transformed(kernel, False) if kernel.shape[0] == 3 and kernel.shape[2] % LANES == 0 else None
 
 
 def _transformed(kernel: np.ndarray, backward: bool) -> np.ndarray:

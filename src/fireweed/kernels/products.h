@@ -66,12 +66,14 @@ ROWS_TIMES(6, 2) ROWS_TIMES(8, 1) ROWS_TIMES(1, 1) OUTER(4, 3) OUTER(4, 2) OUTER
     typedef struct {
     const float *bias;
     long relu, add;
+    const float *scale, *shift; /* of each channel, behind the relu; none where scale is NULL */
 } Finish;
 
 INLINE void finish(float *c, pack v, long channel, const Finish *f) {
     if (f->add) v += load(c);
     if (f->bias) v += load(f->bias + channel);
     if (f->relu) v = relu_of(v);
+    if (f->scale) v = v * load(f->scale + channel) + load(f->shift + channel);
     store(c, v);
 }
 
@@ -132,6 +134,7 @@ typedef struct {
     long rows, columns; /* of tiles */
     long from, to;      /* channels of x and y */
     long relu, add;
+    const float *scale, *shift;
     int failed;
 } Convolution;
 

@@ -55,38 +55,10 @@ INLINE void settle(int past) {
     (void)past;
 }
 
-/* ---- threads ---- */
+/* Split 0..count into one contiguous part a thread, each with its number from 0 on, and wait for all. */
+void in_parallel(void (*work)(void *, long, long, int), void *job, long count, long threads);
 
-typedef struct {
-    void (*work)(void *, long, long, int);
-    void *job;
-    long first, last;
-    int number;
-} Part;
-
-static void *run_part(void *argument) {
-    Part *part = argument;
-    part->work(part->job, part->first, part->last, part->number);
-    return NULL;
-}
-
-/* Split 0..count into one contiguous part a thread; the caller does the first. */
-static void in_parallel(void (*work)(void *, long, long, int), void *job, long count, long threads) {
-    Part parts[MAX_THREADS];
-    pthread_t handles[MAX_THREADS];
-    int started[MAX_THREADS] = {0};
-    if (threads > MAX_THREADS) threads = MAX_THREADS;
-    if (threads > count) threads = count > 0 ? (int)count : 1;
-    for (int i = (int)threads - 1; i >= 0; i--) {
-        parts[i] = (Part){work, job, count * i / threads, count * (i + 1) / threads, i};
-        if (i > 0) started[i] = pthread_create(&handles[i], NULL, run_part, &parts[i]) == 0;
-        if (!started[i]) run_part(&parts[i]);
-    }
-    for (int i = 1; i < threads; i++)
-        if (started[i]) pthread_join(handles[i], NULL);
-}
-
-static float *scratch(long floats) {
+static __attribute__((unused)) float *scratch(long floats) {
     void *p = NULL;
     return posix_memalign(&p, 64, (size_t)floats * sizeof(float)) ? NULL : p;
 }

@@ -112,7 +112,7 @@ static void transform_output(const Convolution *c, long first, long tiles, const
         float *y = c->y + ((at.image * c->height + at.top) * c->width + at.left) * c->y_stride;
         for (long channel = 0; channel < c->to; channel += LANES) {
             pack lines[24];
-            Finish f = {c->bias, c->relu, c->add};
+            Finish f = {c->bias, c->relu, c->add, c->scale, c->shift};
             for (int j = 0; j < 6; j++) {
                 pack column[6], out[4];
                 for (int i = 0; i < 6; i++) column[i] = load(m + (i * 6 + j) * point + t * c->to + channel);
@@ -182,16 +182,18 @@ static void gradient_part(void *job, long first, long last, int number) {
     free(v);
 }
 
-/* 3x3 "same" convolution: y = x * kernel, then bias, relu, and added to what y holds, as asked.
+/* 3x3 "same" convolution: y = x * kernel, then bias, relu, scale and shift (NULL: none), and added to what y holds.
  * `weights` comes from transform_kernel. Returns 0, or 1 without memory. */
-EXPORT int convolve_3x3(const float *x, long x_stride, const float *weights, const float *bias, long relu, long add,
-                        float *y, long y_stride, long images, long height, long width, long from, long to,
-                        long threads) {
+EXPORT int convolve_3x3(const float *x, long x_stride, const float *weights, const float *bias, long relu,
+                        const float *scale, const float *shift, long add, float *y, long y_stride, long images,
+                        long height, long width, long from, long to, long threads) {
     Convolution c = {.x = x,
                      .x_stride = x_stride,
                      .weights = weights,
                      .bias = bias,
                      .relu = relu,
+                     .scale = scale,
+                     .shift = shift,
                      .add = add,
                      .y = y,
                      .y_stride = y_stride,

@@ -73,7 +73,7 @@ def folded_answers(model: Any) -> Callable[[Any], Any] | None:
     """
     if keras.backend.backend() != "tensorflow" or not isinstance(model, keras.Model):
         return None
-    graph = _plain_graph(model)
+    graph = plain_graph(model)
     if graph is None:
         return None
     import tensorflow as tf
@@ -97,7 +97,7 @@ def _answer(graph: keras.Model, photos: Tensor) -> Tensor:
     return signals[id(graph.outputs[0])].applied()
 
 
-def _plain_graph(model: keras.Model) -> keras.Model | None:
+def plain_graph(model: keras.Model) -> keras.Model | None:
     """Return the graph of a model; None where it is such that nothing can be folded safely."""
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         return None
@@ -106,7 +106,7 @@ def _plain_graph(model: keras.Model) -> keras.Model | None:
     are_plain = all(len(node["args"]) == 1 and not any(node["kwargs"].values()) for node in nodes)
     is_plain = are_plain and len(nodes) == len(graph.operations) - 1  # none is called twice
     is_plain = is_plain and all(_is_plain(layer) for layer in graph.operations)
-    return graph if is_plain and any(_own_map(layer) is not None for layer in graph.operations) else None
+    return graph if is_plain and any(own_map(layer) is not None for layer in graph.operations) else None
 
 
 def _is_plain(layer: Any) -> bool:
@@ -122,7 +122,7 @@ def _norms_of_linear(graph: keras.Model) -> dict[int, keras.Layer]:
         for layer in graph.operations
         if _takes_maps(layer) and layer.activation is keras.activations.linear and uses[id(layer.output)] == 1
     }
-    maps = [layer for layer in graph.operations if _own_map(layer) is not None]
+    maps = [layer for layer in graph.operations if own_map(layer) is not None]
     return {linear[id(layer.input)]: layer for layer in maps if id(layer.input) in linear}
 
 
@@ -131,20 +131,20 @@ def _takes_maps(layer: keras.Layer) -> bool:
     return is_known and layer.count_params() <= MOST_CONSTANTS
 
 
-def _own_map(layer: keras.Layer) -> Map | None:
+def own_map(layer: keras.Layer) -> Map | None:
     """Return the map of a layer that is one, else None."""
     shape = layer.output.shape
     if type(layer) is layers.Rescaling:
         scale, offset = (np.asarray(value, np.float64) for value in (layer.scale, layer.offset))
         return np.broadcast_to(scale, shape[-1:]), np.broadcast_to(offset, shape[-1:])
     if type(layer) is layers.BatchNormalization and layer.axis in (-1, len(shape) - 1):
-        *gamma_beta, mean, variance = _weights(layer)
+        *gamma_beta, mean, variance = weights_of(layer)
         scale = (gamma_beta.pop(0) if layer.scale else 1.0) / np.sqrt(variance + layer.epsilon)
         return scale, (gamma_beta.pop() if layer.center else 0.0) - mean * scale
     return None
 
 
-def _weights(layer: keras.Layer) -> list[np.ndarray]:
+def weights_of(layer: keras.Layer) -> list[np.ndarray]:
     """Return a layer's weights in float64, also while TensorFlow traces."""
     import tensorflow as tf
 
@@ -159,12 +159,12 @@ def _passed(layer: keras.Layer, given: Any, norms: dict[int, keras.Layer]) -> _S
     if isinstance(given, _Signal):
         if isinstance(layer, _ONLY_IN_TRAINING):
             return given
-        own = _own_map(layer)
+        own = own_map(layer)
         if own is not None:
             return given.then(*own)
         if _takes_maps(layer):
             norm = norms.get(id(layer))
-            return _through_linear(layer, given, None if norm is None else _own_map(norm))
+            return _through_linear(layer, given, None if norm is None else own_map(norm))
         if given.waiting is not None and type(layer) is layers.Flatten:
             times = layer.output.shape[-1] // given.tensor.shape[-1]
             return _Signal(layer(given.tensor), (np.tile(given.map()[0], times), np.tile(given.map()[1], times)))
@@ -185,7 +185,7 @@ def _through_linear(layer: keras.Layer, given: _Signal, norm: Map | None) -> _Si
     """Apply a convolution or dense layer with the waiting map, where exact, and with the norm behind it."""
     import tensorflow as tf
 
-    weights = _weights(layer)
+    weights = weights_of(layer)
     *kernels, bias = weights if layer.use_bias else [*weights, np.zeros(layer.output.shape[-1])]
     tensor = given.tensor
     if given.waiting is not None and _is_exact(layer, given.waiting[1]):

@@ -27,6 +27,7 @@ MAX_PHOTO_BYTES = 256 << 20
 MOST_WORKERS = 8
 _SMALLEST = 1e-30  # a probability below it counts as it, where logarithms are taken
 _FOLDED: WeakKeyDictionary[Any, Callable[[Any], Any] | None] = WeakKeyDictionary()  # of each model that was asked
+_DIRECT: WeakKeyDictionary[Any, Callable[[Any], Any] | None] = WeakKeyDictionary()  # likewise
 _ASKED: WeakSet[Any] = WeakSet()  # models that answered about a first photo alone
 
 Photo = TypeVar("Photo")
@@ -240,8 +241,8 @@ def _probabilities(bundle: "Bundle", squares: Sequence[np.ndarray], batch_size: 
     """Return float32 (len(squares), classes)."""
     if not squares:
         return np.zeros((0, len(bundle.classes)), np.float32)
-    function = _at_once(bundle.model) if len(squares) == 1 else None
-    function = function or _folded(bundle.model)
+    first = _at_once if len(squares) == 1 else _folded
+    function = _direct(bundle.model) or first(bundle.model) or _folded(bundle.model)
     answers = _by_keras(bundle, squares, batch_size) if function is None else np.asarray(function(np.stack(squares)))
     temperature = bundle.facts.get("temperature")
     return answers if temperature is None else _tempered(answers, temperature)
@@ -255,6 +256,15 @@ def _at_once(model: Any) -> Callable[[Any], Any] | None:
         return None
     _ASKED.add(model)
     return lambda batch: model(batch.astype(np.float32), training=False)
+
+
+def _direct(model: Any) -> Callable[[Any], Any] | None:
+    """Return the function that answers by the kernels alone, made at the first answer; None where they cannot."""
+    from fireweed.serving.direct import direct_answers
+
+    if model not in _DIRECT:
+        _DIRECT[model] = direct_answers(model)
+    return _DIRECT[model]
 
 
 def _folded(model: Any) -> Callable[[Any], Any] | None:
