@@ -4,12 +4,13 @@ Arrays are float32, channels last: (images, height, width, channels). An array m
 one, so that parts of a concatenation are read and written in place. Calls leave Python's lock to others.
 """
 
+import contextlib
 import ctypes
 import functools
 import math
 import os
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ NAMES = ("avx512", "avx2", "neon")  # the best first
 SWITCH = "FIREWEED_KERNELS"
 VERSION = 3  # of the functions' arguments and meaning; machine.c has the same
 
+_LOOKS = 2000  # for work before a thread sleeps: some 50 microseconds, longer than from one call to the next
 _ALIGNMENT = 64  # TensorFlow takes an aligned array as it is, and copies any other
 
 
@@ -139,6 +141,17 @@ def kernel_gradient(x: np.ndarray, d: np.ndarray, shape: tuple[int, ...]) -> np.
     else:
         _call("kernel_gradient_3x3", *places, images, rows, columns, *shape[2:])
     return gradient
+
+
+@contextlib.contextmanager
+def awake() -> Iterator[None]:
+    """Keep the kernels' threads awake from one call to the next, where nobody else computes in between."""
+    look = _function("look_so_often")
+    look(ctypes.c_long(_LOOKS))
+    try:
+        yield
+    finally:
+        look(ctypes.c_long(0))
 
 
 def floats_of(photos: np.ndarray, y: np.ndarray, scale: float = 1.0, shift: float = 0.0) -> None:

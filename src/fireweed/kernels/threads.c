@@ -3,7 +3,8 @@
 
 #include <stdatomic.h>
 
-#define SPINS 2000 /* looks for work before a thread sleeps, some 50 microseconds: calls follow each other closely */
+/* Looks for work before a thread sleeps. Awake, a thread begins at once, but takes a core from whoever else computes. */
+static atomic_int looks = 0;
 
 typedef struct {
     void (*work)(void *, long, long, int);
@@ -25,6 +26,8 @@ static struct {
           .begun = PTHREAD_COND_INITIALIZER,
           .done = PTHREAD_COND_INITIALIZER};
 
+EXPORT void look_so_often(long times) { atomic_store(&looks, (int)times); }
+
 INLINE void look_again(void) {
 #if defined(__AVX2__)
     _mm_pause();
@@ -42,7 +45,7 @@ static void *stay(void *argument) {
     Start start = *(Start *)argument;
     free(argument);
     for (long seen = start.round;;) {
-        for (int i = 0; i < SPINS && atomic_load(&pool.round) == seen; i++) look_again();
+        for (int i = 0; i < atomic_load(&looks) && atomic_load(&pool.round) == seen; i++) look_again();
         pthread_mutex_lock(&pool.guard);
         while (atomic_load(&pool.round) == seen) pthread_cond_wait(&pool.begun, &pool.guard);
         pthread_mutex_unlock(&pool.guard);
@@ -93,7 +96,7 @@ static void run_together(int count) {
     pthread_cond_broadcast(&pool.begun);
     pthread_mutex_unlock(&pool.guard);
     run_part(&pool.parts[0]);
-    for (int i = 0; i < SPINS && atomic_load(&pool.working) > 0; i++) look_again();
+    for (int i = 0; i < atomic_load(&looks) && atomic_load(&pool.working) > 0; i++) look_again();
     pthread_mutex_lock(&pool.guard);
     while (atomic_load(&pool.working) > 0) pthread_cond_wait(&pool.done, &pool.guard);
     pthread_mutex_unlock(&pool.guard);

@@ -265,7 +265,7 @@ class _Program:
     def __call__(self, photos: np.ndarray) -> np.ndarray:
         photos = np.ascontiguousarray(photos)
         answers = np.empty((len(photos), *self._answer.shape[1:]), np.float32)
-        with self._lock:
+        with self._lock, native.awake():
             for start in range(0, len(photos), self._together):
                 count = min(self._together, len(photos) - start)
                 native.floats_of(photos[start : start + count], self._photo[:count], *self._scaling)
