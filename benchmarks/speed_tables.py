@@ -7,7 +7,7 @@ from peers.settings import GROWTH, GROWTH_SIDE_PX, SIDES_PX
 from peers.summary import OURS, SAME_NET, STEP, XCEPTION_STEP, Spread, goals, overlap, quotient, ratio, spread, values
 
 STEPS = (STEP, "step squeezenet 192 px batch 16", "step squeezenet 192 px batch 64", XCEPTION_STEP,
-         "step xception 160 px batch 16")  # fmt: skip
+         "step xception 160 px batch 16", "step xception 160 px bfloat16 batch 32")  # fmt: skip
 PASSES = 3  # a training step multiplies about three times as much as a forward pass: forward, and two gradients
 ACTIVATION_MOVES = 5  # an output is written and read, read once more backwards, its gradient written and read
 WEIGHT_MOVES = 10  # read twice, gradient written and read, Adam's two averages and the weight read and written
@@ -109,12 +109,13 @@ def _moved_bytes(net: dict[str, Any], case: str) -> float:
 def epochs_table(result: Result) -> str:
     runs, case, rows = result["runs"], "epoch squeezenet 192 px batch 32", []
     for program in programs_of(result, case):
-        whole, alone = (values(runs, case, program, key) for key in ("rate", "step_rate"))
+        first, later, alone = (values(runs, case, program, key) for key in ("rate", "later_rate", "step_rate"))
         rows.append((program, figure(spread(runs, case, program, "rate")),
-                     figure(spread(runs, case, program, "step_rate")), figure(quotient(whole, alone), 1, "{:.3f}"),
+                     figure(spread(runs, case, program, "step_rate")), figure(quotient(first, alone), 1, "{:.3f}"),
+                     figure(quotient(later, alone), 1, "{:.3f}"),
                      faster_by(result, case, "rate", program)))  # fmt: skip
-    head = ("program", "photos/s of the epoch (range, n)", "photos/s of the step alone", "epoch / step",
-            "Fireweed is times as fast")  # fmt: skip
+    head = ("program", "photos/s of epoch one (range, n)", "photos/s of the step alone", "epoch one / step",
+            "epoch two / step", "Fireweed is times as fast")  # fmt: skip
     return table(head, rows)
 
 

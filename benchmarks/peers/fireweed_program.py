@@ -11,12 +11,14 @@ from peers.clock import memory_status_bytes, run_command, since_start_seconds, s
 from peers.squares import read_squares
 
 
-def step(net: str, side_px: int, batch: int, warm: int, timed: int, photos: str) -> dict[str, Any]:
-    """Time training steps of the engine on one batch of photos that lies ready."""
+def step(
+    net: str, side_px: int, batch: int, warm: int, timed: int, photos: str, is_half: bool = False
+) -> dict[str, Any]:
+    """Time training steps of the engine on one batch of photos that lies ready; `is_half`: in mixed_bfloat16."""
     from fireweed.models.cost import layer_costs, total_cost
     from fireweed.models.registry import build_model
 
-    twin = engine(net)
+    twin = engine(net, "mixed_bfloat16" if is_half else "float32")
     times = step_times()
     twin.fit(ready_batch(photos, batch, side_px), epochs=1, steps_per_epoch=warm + timed, verbose=0, callbacks=[times])
     model = build_model(net, 5, side_px)
@@ -33,7 +35,7 @@ def step(net: str, side_px: int, batch: int, warm: int, timed: int, photos: str)
 
 
 def epoch(net: str, side_px: int, batch: int, warm: int, photos: str) -> dict[str, Any]:
-    """Time the first epoch on a folder of photos, input included, and steps alone before and after it."""
+    """Time the first two epochs on a folder of photos, input included, and steps alone before and after them."""
     from fireweed.api.building import TrainingParts
     from fireweed.api.preparing import prepare_data
     from fireweed.reporting import Reporter
@@ -42,14 +44,16 @@ def epoch(net: str, side_px: int, batch: int, warm: int, photos: str) -> dict[st
     prepared = prepare_data(photos, recipe.data, Reporter(is_silent=True))
     twin = engine(net)
     ready = ready_batch(photos, batch, side_px)
-    before, whole, after = step_times(), step_times(), step_times()
+    before, first, later, after = (step_times() for _ in range(4))
     twin.fit(ready, epochs=1, steps_per_epoch=2 * warm, verbose=0, callbacks=[before])
     parts = TrainingParts(recipe, prepared.catalog, None)
-    batches = parts.input().batches(side_px, 0, parts.steps)
-    twin.fit(batches, epochs=1, steps_per_epoch=parts.steps, shuffle=False, verbose=0, callbacks=[whole])
+    for number, times in enumerate((first, later)):
+        batches = parts.input().batches(side_px, number * parts.steps, (number + 1) * parts.steps)
+        twin.fit(batches, epochs=1, steps_per_epoch=parts.steps, shuffle=False, verbose=0, callbacks=[times])
     twin.fit(ready, epochs=1, steps_per_epoch=2 * warm, verbose=0, callbacks=[after])
     alone = before.seconds[warm:] + after.seconds[warm:]
-    return {"rate": parts.steps * batch / sum(whole.seconds), "step_rate": step_facts(batch, alone, 0)["rate"]}
+    rate, later_rate = (parts.steps * batch / sum(times.seconds) for times in (first, later))
+    return {"rate": rate, "later_rate": later_rate, "step_rate": step_facts(batch, alone, 0)["rate"]}
 
 
 def read_input(
@@ -146,7 +150,7 @@ def _multiply_adds(model: Any) -> int:
     return total_cost(model).multiply_adds
 
 
-def engine(net: str) -> Any:
+def engine(net: str, precision: str = "float32") -> Any:
     """Return the fast twin of a net for 5 classes, compiled with the codelab's optimizer as a training does it."""
     from fireweed.devices import choose_device, prepare_process
 
@@ -159,6 +163,7 @@ def engine(net: str) -> Any:
     from fireweed.training.train import compile_model
 
     keras.utils.set_random_seed(0)
+    keras.mixed_precision.set_dtype_policy(precision)
     twin = fast_twin(build_model(net, 5, None))
     rates = np.full(1000, 1e-3, np.float32)
     compile_model(twin, build_optimizer(recipe_of(net, 32, 192).training, rates, twin))

@@ -33,8 +33,11 @@ class StepTimes(keras.callbacks.Callback):
         self.first_step_seconds = self.first_step_seconds or since_start_seconds()
 
 
-def step(net: str, side_px: int, batch: int, warm: int, timed: int, photos: str) -> dict[str, Any]:
-    """Time training steps on one batch of photos that lies ready."""
+def step(
+    net: str, side_px: int, batch: int, warm: int, timed: int, photos: str, is_half: bool = False
+) -> dict[str, Any]:
+    """Time training steps on one batch of photos that lies ready; `is_half`: in mixed_bfloat16."""
+    keras.mixed_precision.set_dtype_policy("mixed_bfloat16" if is_half else "float32")
     model = compiled(net, side_px)
     times = StepTimes()
     fit(model, ready_batch(photos, batch, side_px), warm + timed, times)

@@ -120,6 +120,7 @@ def _steps(shared: Shared, amounts: Amounts) -> Iterator[Setting]:
         ("xception", 160, 16, BREADTH),
     ):  # fmt: skip
         yield from _step(shared, amounts, net, side_px, batch, every, has_all=True)
+    yield from _half_step(shared, amounts)
     for side_px in SIDES_PX:
         if side_px != 192:
             yield from _step(shared, amounts, "squeezenet", side_px, 32, BREADTH, has_all=False)
@@ -140,6 +141,17 @@ def _step(
         yield _setting(case, "torch.compile", "torch", "torch_program", "step", {**asked, "is_compiled": True}, "kept",
                        every)  # fmt: skip
         yield _setting(case, "fastai", "torch", "fastai_program", "step", asked, every=every)
+
+
+def _half_step(shared: Shared, amounts: Amounts) -> Iterator[Setting]:
+    """Yield a step in bfloat16, which chips with units for it multiply faster."""
+    asked = {"net": "xception", "side_px": 160, "batch": 32, "warm": amounts.warm, "timed": min(amounts.timed, 3),
+             "photos": shared.photos, "is_half": True}  # fmt: skip
+    case, program = "step xception 160 px bfloat16 batch 32", "torch_program"
+    yield _fireweed(case, "step", memory="engine", every=BREADTH, **asked)
+    yield _setting(case, "stock Keras", "keras", "keras_program", "step", asked, every=BREADTH)
+    yield _setting(case, "PyTorch eager", "torch", program, "step", asked, every=BREADTH)
+    yield _setting(case, "torch.compile", "torch", program, "step", {**asked, "is_compiled": True}, "kept", BREADTH)
 
 
 def _epochs(shared: Shared, amounts: Amounts) -> Iterator[Setting]:

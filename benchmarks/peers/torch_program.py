@@ -14,10 +14,11 @@ from peers.squares import read_squares
 
 
 def step(
-    net: str, side_px: int, batch: int, warm: int, timed: int, photos: str, is_compiled: bool = False
-) -> dict[str, Any]:
-    """Time training steps on one batch of photos that lies ready."""
-    trainer = Trainer(net, side_px, is_compiled)
+    net: str, side_px: int, batch: int, warm: int, timed: int, photos: str, is_compiled: bool = False,
+    is_half: bool = False,
+) -> dict[str, Any]:  # fmt: skip
+    """Time training steps on one batch of photos that lies ready; `is_half`: under autocast to bfloat16."""
+    trainer = Trainer(net, side_px, is_compiled, is_half)
     images, labels = ready_batch(photos, batch, side_px)
     seconds, first = [], 0.0
     for _ in range(warm + timed):
@@ -54,14 +55,14 @@ def epoch(net: str, side_px: int, batch: int, warm: int, photos: str, is_compile
 class Trainer:
     """A net with its optimizer, and what it costs."""
 
-    def __init__(self, net: str, side_px: int, is_compiled: bool) -> None:
+    def __init__(self, net: str, side_px: int, is_compiled: bool, is_half: bool = False) -> None:
         torch.manual_seed(0)
         model = torch_nets.build(net)
         self.facts = {
             "parameters": torch_nets.count_parameters(model),
             "multiply_adds": torch_nets.multiply_adds(model, side_px),
         }
-        self._is_compiled = is_compiled
+        self._is_compiled, self._is_half = is_compiled, is_half
         if is_compiled:
             model = torch.compile(model.to(memory_format=torch.channels_last))
         self._model = model.train()
@@ -71,7 +72,8 @@ class Trainer:
         if self._is_compiled:
             images = images.contiguous(memory_format=torch.channels_last)
         self._optimizer.zero_grad()
-        loss = F.cross_entropy(self._model(images), labels)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._is_half):
+            loss = F.cross_entropy(self._model(images), labels)
         loss.backward()
         self._optimizer.step()
         return loss.item()

@@ -227,6 +227,13 @@ def test_half_precision_on_a_cpu_is_obeyed_with_its_cost(tmp_path: Path, precisi
     assert len(choice.warnings) == 1 and "times" in choice.warnings[0] and "float32" in choice.warnings[0]
 
 
+def test_a_cpu_with_units_for_bfloat16_says_for_which_nets_it_pays(tmp_path: Path) -> None:
+    machine = made_up(tmp_path, files={"proc/cpuinfo": "model name\t: Chip\nflags\t: fpu avx512f avx512_bf16\n"})
+    assert "mixed_bfloat16 is faster for nets of wide" in "\n".join(describe(choose_device(machine=machine)))
+    (warning,) = choose_device(precision="mixed_bfloat16", machine=machine).warnings
+    assert "slower for those" in warning and "several times" not in warning
+
+
 def test_precision_asked_for_on_an_accelerator(tmp_path: Path) -> None:
     machine = made_up(tmp_path, CUDA, gpu=T4)
     assert choose_device(precision="float32", machine=machine).warnings == ()

@@ -148,10 +148,10 @@ def test_a_hanging_nvidia_smi_is_asked_once(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_cpu_by_name_features_and_cores(tmp_path: Path) -> None:
-    text = "processor\t: 0\nmodel name\t: AMD EPYC 7B13\nflags\t\t: fpu avx2 avx512f avx512_vnni\n"
+    text = "processor\t: 0\nmodel name\t: AMD EPYC 7B13\nflags\t\t: fpu avx2 avx512f avx512_vnni avx512_bf16\n"
     found = find_cpu(made_up(tmp_path, {"proc/cpuinfo": text}))
     assert (found.name, found.cores, found.count) == ("AMD EPYC 7B13", 4, 1)
-    assert found.features == ("AVX2", "AVX-512", "VNNI")
+    assert found.features == ("AVX2", "AVX-512", "VNNI", "BF16")
 
 
 @pytest.mark.parametrize(

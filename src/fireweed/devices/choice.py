@@ -29,6 +29,10 @@ from fireweed.devices.machine import Found, Kind, Machine, look
 from fireweed.errors import DeviceError, nearest
 
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+FOR_BF16 = (
+    "mixed_bfloat16 is faster for nets of wide 1x1 convolutions, such as xception, and slower for those that the "
+    "compiled kernels do in float32, such as squeezenet; `fireweed bench` tells"
+)
 
 
 @dataclass(frozen=True)
@@ -231,7 +235,9 @@ def _with_precision(choice: DeviceChoice, found: Found) -> DeviceChoice:
     """Return the choice with its precision: the one asked for, else what the device computes fastest."""
     capability = found.capability or (0, 0)
     level = f"compute capability {capability[0]}.{capability[1]}"
-    best: tuple[str, str] = ("float32", "half precision does not make a CPU faster")
+    best: tuple[str, str] = ("float32", "half precision does not make this CPU faster")
+    if "BF16" in found.features:
+        best = ("float32", f"on this CPU {FOR_BF16}")
     if found.kind == "tpu":
         best = ("mixed_bfloat16", "TPUs multiply in bfloat16")
     elif found.kind == "gpu" and found.capability is None:
@@ -255,6 +261,8 @@ def _precision_warning(precision: str, found: Found) -> tuple[str, ...]:
     if precision == "mixed_float16" and found.kind == "cpu":
         # https://github.com/tensorflow/tensorflow/issues/45441: 187 s in place of 3 s
         return ("mixed_float16 on a CPU: expect steps 4 to 60 times as long as with float32; take float32",)
+    if precision == "mixed_bfloat16" and "BF16" in found.features:
+        return (f"mixed_bfloat16 on this CPU: {FOR_BF16}",)
     if precision == "mixed_bfloat16" and found.kind == "cpu":
         return ("mixed_bfloat16 on a CPU: expect steps as long as with float32, or several times that; take float32",)
     if precision == "mixed_float16" and found.kind == "tpu":

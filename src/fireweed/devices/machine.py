@@ -215,7 +215,8 @@ def find_cpu(machine: Machine) -> Found:
     if not name and machine.system == "Darwin":
         name = (machine.run(["sysctl", "-n", "machdep.cpu.brand_string"]) or "").strip()
     flags = set(_line(text, "flags").split()) | set(_line(text, "Features").split())
-    wanted = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_vnni": "VNNI", "avx_vnni": "VNNI", "amx_tile": "AMX"}
+    wanted = {"avx2": "AVX2", "avx512f": "AVX-512", "avx512_vnni": "VNNI", "avx_vnni": "VNNI", "amx_tile": "AMX",
+              "avx512_bf16": "BF16", "amx_bf16": "BF16"}  # fmt: skip
     features = tuple(dict.fromkeys(word for flag, word in wanted.items() if flag in flags))
     cores = max(1, min(machine.cores(), _quota(machine)))
     return Found("cpu", name or platform.processor() or machine.architecture, 1, cores=cores, features=features)
