@@ -12,7 +12,8 @@ STEP = "step squeezenet 192 px batch 32"
 XCEPTION_STEP = "step xception 160 px batch 32"
 SAME_NET = ("stock Keras", "PyTorch eager", "torch.compile")
 FIGURES = ("rate", "later_rate", "step_rate", "first_rate", "later_rates", "latency_seconds", "seconds",
-           "first_step_seconds", "peak_bytes", "held_bytes", "flops", "copy_bytes_per_second", "decode_rate")  # fmt: skip
+           "first_step_seconds", "peak_bytes", "held_bytes", "flops", "copy_bytes_per_second",
+           "decode_rate")  # fmt: skip
 TOLD_OF_NETS = ("parameters", "multiply_adds", "activation_bytes")
 
 
