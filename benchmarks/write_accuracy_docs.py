@@ -1,0 +1,66 @@
+"""Write the tables of docs/accuracy.md, between its marks, from measurements/accuracy.
+
+    python benchmarks/write_accuracy_docs.py [--check]
+
+With --check nothing is written, and the exit code is 1 when the page is not up to date.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from speed_tables import NONE, table
+
+ROOT = Path(__file__).parents[1]
+MARKS = re.compile(r"(<!-- study: ([\w-]+) -->\n).*?(<!-- /study -->)", re.DOTALL)
+DOCUMENT = ROOT / "docs" / "accuracy.md"
+HEAD = ("variant", "validation accuracy", "over seeds", "95% interval, by the number of photos", "test accuracy",
+        "T multiply-adds a run", "minutes a run")  # fmt: skip
+
+
+def main() -> int:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    filled = MARKS.sub(lambda marks: marks[1] + study_text(read(marks[2])) + marks[3], text)
+    if "--check" not in sys.argv:
+        DOCUMENT.write_text(filled, encoding="utf-8")
+    print(f"out of date: {DOCUMENT.name}" if filled != text else "accuracy figures up to date")
+    return 1 if filled != text and "--check" in sys.argv else 0
+
+
+def read(study: str) -> dict[str, Any]:
+    return json.loads((ROOT / "measurements" / "accuracy" / f"{study}.json").read_text(encoding="utf-8"))
+
+
+def study_text(study: dict[str, Any]) -> str:
+    """Return a study's table, and a line on what it ran with."""
+    variants = study["variants"]
+    runs = [run for variant in variants for run in variant["runs"]]
+    device, packages = runs[0]["device"], runs[0]["packages"]
+    versions = ", ".join(f"{name} {packages[name]}" for name in ("keras", device["backend"]))
+    line = (
+        f"{runs[0]['validation']['photos']} validation photos; {device['name']}, {device['precision']}; {versions}; "
+        f"{max(run['date'] for run in runs)}."
+    )
+    return f"{table(HEAD, [row(variant) for variant in variants])}\n{line}\n"
+
+
+def row(variant: dict[str, Any]) -> tuple[str, ...]:
+    validation, runs = variant["validation"], variant["runs"]
+    seeds = f"{validation['seeds']} seed" + ("s" if validation["seeds"] > 1 else "")
+    low, high = validation["interval_95"]
+    test = variant.get("test")
+    return (
+        variant["name"],
+        f"{validation['mean']:.1%}",
+        f"{validation['least']:.1%} to {validation['most']:.1%}, {seeds}" if validation["seeds"] > 1 else seeds,
+        f"{low:.1%} to {high:.1%}",
+        f"{test['mean']:.1%} ({test['interval_95'][0]:.1%} to {test['interval_95'][1]:.1%})" if test else NONE,
+        f"{max(run['tera_multiply_adds'] for run in runs):.1f}",
+        f"{sum(run['training_seconds'] for run in runs) / len(runs) / 60:.1f}",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
