@@ -85,8 +85,11 @@ def test_what_the_kernel_cannot_take_is_refused():
             by_kernel([wrong], False, 1.0, 0.0, 1.0, out=np.empty((1, 8, 8, 3), np.uint8))
     with pytest.raises(ValueError, match="writes 1 uint8"):
         by_kernel([photo], False, 1.0, 0.0, 1.0, out=np.empty((1, 8, 16, 3), np.uint8)[:, :, ::2])
-    with pytest.raises(ValueError, match="one number for each"):
-        recolour([photo], np.array([False]), np.ones(2), np.zeros(1), np.ones(1), photo.copy()[None])
+    settings = [np.array([False]), np.ones(1), np.zeros(1), np.ones(1)]
+    for place, right in enumerate(settings):
+        for wrong in (right[:0], np.repeat(right, 2), right[None]):
+            with pytest.raises(ValueError, match="one number for each"):
+                recolour([photo], *settings[:place], wrong, *settings[place + 1 :], photo.copy()[None])
 
 
 def test_a_step_is_the_same_with_and_without_the_kernel(monkeypatch):

@@ -155,6 +155,16 @@ def test_what_is_not_a_number_stays_so():
     assert np.isnan(y[0, 3, 3]).all() and np.isfinite(y[0, 0, 0]).all()
 
 
+@pytest.mark.parametrize("averages", [False, True])
+@pytest.mark.parametrize("side", [2, 3])  # the usual one has a loop of its own
+def test_what_is_not_a_number_stays_so_through_pooling(side, averages):
+    for row, column in np.ndindex(side, side):
+        x, y = random(1, 6, 6, 8), np.empty((1, 6 // side, 6 // side, 8), np.float32)
+        x[0, row, column, 3] = np.nan
+        native.pool(x, y, (side, side), (side, side), averages=averages)
+        assert np.isnan(y[0, 0, 0, 3]) and np.isnan(y).sum() == 1
+
+
 def test_large_arrays_are_written_past_the_caches_alike():
     x = random(2, 600, 600, 24)[:, :, :, :16]
     y = native.empty((2, 600, 600, 24))[:, :, :, 8:]
@@ -194,6 +204,26 @@ def test_bytes_become_floats():
         native.floats_of(photos[:, ::2], y[:, ::2])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which Linux alone has")
+def test_a_library_that_is_loaded_alone_runs_nothing_in_a_forked_process():
+    """It may be one for another machine: here its code is made such that running any of it kills."""
+    code = (
+        "import ctypes, os, sys\n"
+        "library = ctypes.CDLL(sys.argv[1])\n"
+        "for line in open('/proc/self/maps'):\n"
+        "    place, rights, *_, path = line.split()\n"
+        "    if path == sys.argv[1] and 'x' in rights:\n"
+        "        start, end = (int(number, 16) for number in place.split('-'))\n"
+        "        read = ctypes.c_int(1)\n"
+        "        assert not ctypes.CDLL(None).mprotect(ctypes.c_void_p(start), ctypes.c_size_t(end - start), read)\n"
+        "        child = os.fork()\n"
+        "        os._exit(0 if child == 0 else os.waitpid(child, 0)[1] != 0)\n"
+        "sys.exit('found no code')\n"
+    )
+    path = os.path.realpath(native.library()._name)
+    subprocess.run([sys.executable, "-c", code, path], check=True)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_a_forked_process_has_threads_of_its_own(monkeypatch):
     monkeypatch.setattr(native, "allowed_cores", lambda: 3)
@@ -207,7 +237,9 @@ def test_a_forked_process_has_threads_of_its_own(monkeypatch):
     assert os.waitpid(child, 0)[1] == 0
 
 
-def test_callers_at_once_get_each_their_own():
+def test_callers_at_once_get_each_their_own(monkeypatch):
+    monkeypatch.setattr(native, "allowed_cores", lambda: 3)  # on one core too, so that they meet at the threads
+
     def work(number: int) -> bool:
         x, y = np.full((4, 9, 9, 8), number, np.float32), np.empty((4, 9, 9, 8), np.float32)
         for _ in range(100):

@@ -78,6 +78,56 @@ def test_what_two_layers_read_stays_until_both_have():
     assert_equal_answers(shake(keras.Model(photo, answer)))
 
 
+def net(photo: keras.KerasTensor, x: keras.KerasTensor) -> keras.Model:
+    x = layers.GlobalAveragePooling2D()(x)
+    return shake(keras.Model(photo, layers.Dense(3, activation="softmax", kernel_initializer="random_normal")(x)))
+
+
+def drop(x: keras.KerasTensor) -> keras.KerasTensor:
+    return layers.Dropout(0.2)(x)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda x: [norm()(drop(x)), conv(8, 1)(x)],
+        lambda x: [norm()(drop(x)), norm()(drop(x))],
+        lambda x: [norm()(drop(drop(x))), layers.MaxPooling2D(1)(drop(x))],
+    ],
+)
+def test_a_norm_behind_dropout_leaves_alone_what_others_read(read):
+    keras.utils.set_random_seed(3)
+    photo = keras.Input((9, 9, 3))
+    x = conv(8, 3)(layers.Rescaling(0.01)(photo))
+    assert_equal_answers(net(photo, layers.Concatenate()(read(x))))
+
+
+def test_a_scaling_behind_dropout_leaves_alone_the_photos_that_others_read():
+    keras.utils.set_random_seed(3)
+    photo = keras.Input((9, 9, 3))
+    scaled, otherwise = layers.Rescaling(0.01)(drop(photo)), layers.Rescaling(0.02, -1)(photo)
+    assert_equal_answers(net(photo, layers.Concatenate()([conv(8, 3)(scaled), conv(8, 3)(otherwise)])))
+
+
+def test_photos_go_through_a_few_at_a_time(monkeypatch):
+    monkeypatch.setattr(direct, "MOST", 2)  # of five: the last goes alone
+    assert_equal_answers(shake(build_model("squeezenet", 5, 32)))
+
+
+def test_layers_called_in_other_graphs_before_are_seen_in_this_one():
+    keras.utils.set_random_seed(4)
+    stack = (layers.Rescaling(0.01), conv(8, 3), norm(), layers.MaxPooling2D(), norm(), drop, layers.Flatten())
+    for side in (6, 13):
+        photo = x = keras.Input((side, side, 3))
+        for layer in stack:
+            x = layer(x)
+    assert_equal_answers(shake(keras.Model(photo, layers.Dense(4, activation="softmax")(x))))
+    grown = keras.Sequential([keras.Input((13, 13, 3))])
+    for layer in (layers.Rescaling(0.01), conv(8, 3), norm(), layers.Flatten(), layers.Dense(4, activation="softmax")):
+        grown.add(layer)  # calls all layers anew each time
+    assert_equal_answers(shake(grown))
+
+
 def test_what_the_kernels_cannot_do_is_left_to_tensorflow():
     for stack in (
         (conv(6, 3),),
@@ -91,6 +141,33 @@ def test_what_the_kernels_cannot_do_is_left_to_tensorflow():
     x = conv(8, 3)(layers.Rescaling(0.01)(photo))
     twice = layers.Concatenate()([x, x])
     assert direct_answers(keras.Model(photo, layers.GlobalAveragePooling2D()(twice))) is None
+
+
+def test_parts_that_are_no_whole_vectors_are_left_to_tensorflow():
+    photo = keras.Input((9, 9, 3))
+    x = norm()(layers.Rescaling(0.01)(photo))
+    assert direct_answers(net(photo, layers.Concatenate()([x, conv(8, 3)(x)]))) is None
+    vectors = [layers.GlobalAveragePooling2D()(part) for part in (x, conv(8, 3)(x))]
+    answer = layers.Dense(3, activation="softmax")(layers.Concatenate()(vectors))
+    assert_equal_answers(shake(keras.Model(photo, answer)))
+
+
+def test_layers_that_only_look_like_known_ones_are_left_to_tensorflow():
+    class Doubled(layers.Dropout):
+        def call(self, inputs, training=False):
+            return 2 * inputs
+
+    def relu(x):
+        return keras.ops.minimum(x, 1)
+
+    stack = (layers.Rescaling(0.01), conv(8, 3))
+    assert direct_answers(graph(*stack, Doubled(0.5))) is None
+    head = [layers.Flatten(), layers.Dense(4, activation=relu), layers.Dense(4, activation="softmax")]
+    assert direct_answers(keras.Sequential([keras.Input((9, 9, 3)), layers.Rescaling(0.01), *head])) is None
+    quantized, adapted = graph(*stack), graph(*stack)
+    quantized.layers[-1].quantize("int8")
+    adapted.layers[-1].enable_lora(2)
+    assert direct_answers(quantized) is None and direct_answers(adapted) is None
 
 
 def test_answers_of_a_bundle_come_without_tensorflow(monkeypatch):

@@ -44,6 +44,8 @@ class Run:
         """Return a Prediction (path, name, probability, probabilities, error) for each photo.
 
         photos: a photo, a folder of photos, or several of these.
+
+        Answers go by the weights that the model has at the first call; those changed after that may not be seen.
         """
         from fireweed.serving.predict import expand_paths, predict_files
 
@@ -59,7 +61,10 @@ class Run:
         return evaluate_run(self.path, None if data is None else str(data), part, Reporter(is_silent=True))[0]
 
     def model(self) -> Any:
-        """Return the plain Keras model: RGB 0..255 of its fixed side in, probabilities out."""
+        """Return the plain Keras model: RGB 0..255 of its fixed side in, probabilities out.
+
+        `predict` may not see weights that are changed after its first answer.
+        """
         return self._opened().model
 
     def _opened(self) -> "Bundle":

@@ -3,15 +3,13 @@
  * Photos are uint8 RGB, colours last. A row is split into its three colours, which lie in the first-level cache until
  * they are written as one again; plain loops over them are what compilers turn into vectors.
  */
+#include "vectors.h"
+
 #include <math.h>
 #include <stdint.h>
-#include <stdlib.h>
-
-#define EXPORT __attribute__((visibility("default")))
-#define INLINE static inline __attribute__((always_inline))
 
 typedef struct {
-    uint8_t *restrict red, *restrict green, *restrict blue;
+    uint8_t *red, *green, *blue;
 } Row;
 
 INLINE int larger(int a, int b) { return a > b ? a : b; }
@@ -76,7 +74,7 @@ static void brighten(uint8_t *values, long count, int shift) {
     for (long i = 0; i < count; i++) values[i] = (uint8_t)larger(0, smaller(255, values[i] + shift));
 }
 
-static void add_up(Row row, long columns, uint64_t sums[3]) {
+static void add_colours(Row row, long columns, uint64_t sums[3]) {
     const uint8_t *colours[3] = {row.red, row.green, row.blue};
     for (int c = 0; c < 3; c++) {
         uint32_t sum = 0;
@@ -129,7 +127,7 @@ EXPORT int recolour(const uint8_t *const *from, const long *steps, const uint8_t
             if (saturation[i] < 1.0f) fade(row, columns, saturation[i]);
             if (saturation[i] > 1.0f) saturate(row, columns, saturation[i]);
             if (shift) brighten(room, 3 * columns, shift);
-            if (contrast[i] != 1.0f) add_up(row, columns, sums);
+            if (contrast[i] != 1.0f) add_colours(row, columns, sums);
             join(row, target + y * columns * 3, columns);
         }
         if (contrast[i] != 1.0f) stretch_contrast(target, row, rows, columns, contrast[i], sums);

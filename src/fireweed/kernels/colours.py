@@ -25,7 +25,7 @@ def recolour(
 
     Raises:
         DeviceError: there are no compiled kernels here.
-        ValueError: a photo or `out` is of another shape, type or layout.
+        ValueError: a photo or `out` is of another shape, type or layout, or there is not one number for each photo.
     """
     loaded = library()
     if loaded is None:
@@ -38,14 +38,14 @@ def recolour(
             raise ValueError(f"the kernel takes uint8 RGB photos of shape {shape}, not {photo.dtype} {photo.shape}")
     addresses = np.array([photo.ctypes.data for photo in photos], np.uintp)
     steps = np.array([photo.strides[0] for photo in photos], "l")  # C's long
-    numbers = (_numbers(values, len(photos)) for values in (saturation, brightness, contrast))
-    settings = [addresses, steps, np.ascontiguousarray(mirrored, bool), *numbers, out]
+    numbers = (_numbers(values, len(photos), np.float32) for values in (saturation, brightness, contrast))
+    settings = [addresses, steps, _numbers(mirrored, len(photos), np.bool_), *numbers, out]
     pointers = [ctypes.c_void_p(array.ctypes.data) for array in settings]
     if loaded.recolour(*pointers, *(ctypes.c_long(count) for count in out.shape[:3])):
         raise MemoryError("recolour found no memory")
 
 
-def _numbers(values: np.ndarray, count: int) -> np.ndarray:
+def _numbers(values: np.ndarray, count: int, dtype: type[np.generic]) -> np.ndarray:
     if values.shape != (count,):
         raise ValueError(f"the kernel takes one number for each of {count} photos, not {values.shape}")
-    return np.ascontiguousarray(values, np.float32)
+    return np.ascontiguousarray(values, dtype)

@@ -1,5 +1,5 @@
 /* What the library is, and whether this machine can run it. */
-#define EXPORT __attribute__((visibility("default")))
+#include "vectors.h"
 
 /* Raised with every change of a function's arguments or meaning; native.py takes no library of another version. */
 EXPORT int version(void) { return 3; }

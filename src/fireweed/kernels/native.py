@@ -110,6 +110,11 @@ def convolve(
         _call("convolve_3x3", x, _stride(x), weights, *finish, adds, *target, *sizes)
 
 
+def transformed(kernel: np.ndarray) -> np.ndarray | None:
+    """Return what `convolve` makes of a kernel before it begins; None where it uses the kernel as it is."""
+    return _transformed(kernel, False) if kernel.shape[0] == 3 and kernel.shape[2] % LANES == 0 else None
+
+
 def convolve_back(d: np.ndarray, kernel: np.ndarray, dx: np.ndarray, adds: bool = False) -> None:
     """Write the gradient of the input of `convolve` into `dx`, given that of its output; `adds`: add it.
 
@@ -222,11 +227,6 @@ def _check_whole(*channels: int) -> None:
 def _check_whole_pixels(x: np.ndarray) -> None:
     if _stride(x).value != x.shape[-1]:
         raise ValueError("the kernels take a slice of channels only in whole vectors")
-
-
-def transformed(kernel: np.ndarray) -> np.ndarray | None:
-    """Return what `convolve` makes of a kernel before it begins; None where it uses the kernel as it is."""
-    return _transformed(kernel, False) if kernel.shape[0] == 3 and kernel.shape[2] % LANES == 0 else None
 
 
 def _transformed(kernel: np.ndarray, backward: bool) -> np.ndarray:

@@ -132,7 +132,7 @@ EXPORT int kernel_gradient_few(const float *x, const float *d, long d_stride, fl
                                long width, long from, long to, long threads) {
     Convolution c = {.x = x, .d = d, .d_stride = d_stride, .height = height, .width = width, .from = from, .to = to};
     float *sums = scratch(spread_size(&c) * to);
-    if (!sums || add_up(few_gradient_part, &c, images * height, sums, spread_size(&c) * to, threads)) c.failed = 1;
+    if (!sums || sum_up(few_gradient_part, &c, images * height, sums, spread_size(&c) * to, threads)) c.failed = 1;
     if (!c.failed) memcpy(gradient, sums, 9 * from * to * sizeof(float));
     free(sums);
     return c.failed;
@@ -186,5 +186,5 @@ EXPORT int kernel_gradient_1x1(const float *x, long x_stride, const float *d, lo
                                long pixels, long from, long to, long threads) {
     Convolution c = {
         .x = x, .x_stride = x_stride, .d = d, .d_stride = d_stride, .height = pixels, .from = from, .to = to};
-    return add_up(pointwise_gradient_part, &c, (pixels + PIXELS - 1) / PIXELS, gradient, from * to, threads);
+    return sum_up(pointwise_gradient_part, &c, (pixels + PIXELS - 1) / PIXELS, gradient, from * to, threads);
 }

@@ -139,7 +139,7 @@ typedef struct {
 } Convolution;
 
 /* Let each thread make sums of its own, of `size` floats, then add them up. Returns 0, or 1 without memory. */
-static __attribute__((unused)) int add_up(void (*work)(void *, long, long, int), Convolution *c, long count,
+static __attribute__((unused)) int sum_up(void (*work)(void *, long, long, int), Convolution *c, long count,
                                           float *total, long size, long threads) {
     if (threads > MAX_THREADS) threads = MAX_THREADS;
     if (threads > count) threads = count > 0 ? count : 1;

@@ -3,7 +3,7 @@
 
 #include <stdatomic.h>
 
-/* Looks for work before a thread sleeps. Awake, a thread begins at once, but takes a core from whoever else computes. */
+/* Looks for work before a thread sleeps. Awake, it begins at once, but takes a core from whoever else computes. */
 static atomic_int looks = 0;
 
 typedef struct {
@@ -21,6 +21,7 @@ static struct {
     atomic_int working; /* threads not yet done with the round */
     Part parts[MAX_THREADS];
     int threads, count; /* threads that there are; parts of the round */
+    int heeds_forks;    /* whether a forked process begins anew */
 } pool = {.busy = PTHREAD_MUTEX_INITIALIZER,
           .guard = PTHREAD_MUTEX_INITIALIZER,
           .begun = PTHREAD_COND_INITIALIZER,
@@ -86,7 +87,8 @@ static void begin_anew(void) {
     pool.threads = 0;
 }
 
-__attribute__((constructor)) static void prepare_for_forks(void) { pthread_atfork(NULL, NULL, begin_anew); }
+/* Not when the library is loaded: a process may load one that its machine cannot run, and must be able to fork. */
+static void prepare_for_forks(void) { pool.heeds_forks = pthread_atfork(NULL, NULL, begin_anew) == 0; }
 
 static void run_together(int count) {
     pool.count = count;
@@ -106,8 +108,12 @@ static void run_together(int count) {
 void in_parallel(void (*work)(void *, long, long, int), void *job, long count, long threads) {
     if (threads > MAX_THREADS) threads = MAX_THREADS;
     if (threads > count) threads = count > 0 ? count : 1;
-    if (threads > 1) pthread_mutex_lock(&pool.busy);
-    int is_shared = threads > 1 && have_threads((int)threads - 1) >= threads - 1;
+    if (threads > 1) {
+        static pthread_once_t once = PTHREAD_ONCE_INIT;
+        pthread_once(&once, prepare_for_forks); /* before the lock: a fork may come while it is held */
+        pthread_mutex_lock(&pool.busy);
+    }
+    int is_shared = threads > 1 && pool.heeds_forks && have_threads((int)threads - 1) >= threads - 1;
     for (int i = 0; i < threads; i++) {
         Part part = {work, job, count * i / threads, count * (i + 1) / threads, i};
         if (is_shared)

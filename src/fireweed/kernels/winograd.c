@@ -242,7 +242,7 @@ EXPORT int kernel_gradient_3x3(const float *x, long x_stride, const float *d, lo
                      .from = from,
                      .to = to};
     float *sums = scratch(POINTS * size);
-    if (!sums || add_up(gradient_part, &c, images * c.rows * c.columns, sums, POINTS * size, threads)) c.failed = 1;
+    if (!sums || sum_up(gradient_part, &c, images * c.rows * c.columns, sums, POINTS * size, threads)) c.failed = 1;
     for (long k = 0; k < size && !c.failed; k++) {
         float s[36], lines[18];
         for (int e = 0; e < POINTS; e++) s[e] = sums[e * size + k];

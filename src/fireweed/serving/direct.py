@@ -18,14 +18,13 @@ from keras import layers
 
 from fireweed.kernels import native
 from fireweed.kernels.fitting import can_run, convolution_fits
-from fireweed.serving.folding import own_map, plain_graph, weights_of
+from fireweed.serving.folding import ONLY_IN_TRAINING, Call, Graph, own_map, plain_graph, weights_of
 
 LARGEST = 4 << 20  # numbers in one layer's output, of all photos that go through the net together: 16 MB
 MOST = 32  # photos that go through together, however small they are
 
-_ONLY_IN_TRAINING = (layers.Dropout, layers.SpatialDropout2D)
 _POOLINGS = (layers.MaxPooling2D, layers.AveragePooling2D)
-_ACTIVATIONS = ("linear", "relu", "softmax")  # behind a dense layer
+_ACTIVATIONS = (keras.activations.linear, keras.activations.relu, keras.activations.softmax)  # behind a dense layer
 _LARGEST_DENSE = 1 << 20  # weights; they are read anew for every few photos
 
 
@@ -92,16 +91,18 @@ def direct_answers(model: Any) -> Callable[[np.ndarray], np.ndarray] | None:
 
 
 class _Builder:
-    """Turns the layers of a net into steps, in their order."""
+    """Turns the calls of a net into steps, in their order."""
 
-    def __init__(self, graph: keras.Model) -> None:
+    def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        self._photo = _Value(_shape(graph.inputs[0]))
+        self._photo = _Value(_shape(graph.photos))
         self._scaling = (1.0, 0.0)  # applied to photos as they are read
         self._steps: list[_Step] = []
         self._sources: dict[_Value, _Step] = {}  # the step that gives a value
-        self._uses = Counter(id(tensor) for layer in graph.operations for tensor in keras.tree.flatten(layer.input))
-        self._uses[id(graph.outputs[0])] += 1
+        self._uses = Counter(id(tensor) for call in graph.calls for tensor in keras.tree.flatten(call.given))
+        self._uses[id(graph.answers)] += 1
+        self._values: dict[int, _Value] = {}  # by the id of the tensor; a value may be several tensors'
+        self._readers: Counter[_Value] = Counter()
 
     def program(self) -> "_Program":
         """Return the steps as a program.
@@ -109,25 +110,31 @@ class _Builder:
         Raises:
             _UnfitError: a layer is not known here.
         """
-        values: dict[int, _Value] = {}
-        for layer in self._graph.operations:
-            tensor = layer.output
-            if isinstance(layer, layers.InputLayer):
-                values[id(tensor)] = self._photo
-                continue
-            given = keras.tree.map_structure(lambda one: values[id(one)], layer.input)
-            values[id(tensor)] = self._concatenated(layer, given) if isinstance(given, list) else (
-                self._passed(layer, given))  # fmt: skip
+        self._bind(self._graph.photos, self._photo)
+        for call in self._graph.calls:
+            given = keras.tree.map_structure(lambda tensor: self._values[id(tensor)], call.given)
+            if isinstance(given, list):
+                self._bind(call.result, self._concatenated(call, given))
+            elif self._passes_on(call, given):
+                self._readers[given] -= 1  # those of the result read it instead
+                self._bind(call.result, given)
+            else:
+                self._bind(call.result, self._done(call, given))
         if not self._steps:
             raise _UnfitError
-        return _Program(self._steps, self._photo, self._scaling, values[id(self._graph.outputs[0])])
+        return _Program(self._steps, self._photo, self._scaling, self._values[id(self._graph.answers)])
 
-    def _concatenated(self, layer: keras.Layer, given: list[_Value]) -> _Value:
+    def _bind(self, tensor: Any, value: _Value) -> None:
+        self._values[id(tensor)] = value
+        self._readers[value] += self._uses[id(tensor)]
+
+    def _concatenated(self, call: Call, given: list[_Value]) -> _Value:
         """Let the parts lie side by side in one; each can lie in one place only."""
-        shape = _shape(layer.output)
-        is_by_channels = type(layer) is layers.Concatenate and layer.axis in (-1, len(shape))
+        shape = _shape(call.result)
+        is_by_channels = type(call.layer) is layers.Concatenate and call.layer.axis in (-1, len(shape))
         has_place = any(part.whole is not None or part is self._photo for part in given)
-        if not is_by_channels or has_place or len(set(given)) < len(given):
+        is_whole = len(shape) != 3 or all(part.shape[-1] % native.LANES == 0 for part in given)  # as kernels take parts
+        if not is_by_channels or has_place or not is_whole or len(set(given)) < len(given):
             raise _UnfitError
         whole, start = _Value(shape), 0
         for part in given:
@@ -135,16 +142,17 @@ class _Builder:
             start += part.shape[-1]
         return whole
 
-    def _passed(self, layer: keras.Layer, given: _Value) -> _Value:
-        if isinstance(layer, _ONLY_IN_TRAINING):
-            return given
-        if self._scales_photos(layer, given):
-            return given
-        own = own_map(layer)
-        if own is not None and self._is_taken_up(layer, given, own):
-            return given
-        result = _Value(_shape(layer.output))
-        step = _Step(_function(layer, given, own), given, result)
+    def _passes_on(self, call: Call, given: _Value) -> bool:
+        """Return whether a layer needs no step: it does nothing in inference, or what is before it does its work."""
+        if type(call.layer) in ONLY_IN_TRAINING or self._scales_photos(call.layer, given):
+            return True
+        own = own_map(call)
+        return own is not None and self._is_taken_up(given, own)
+
+    def _done(self, call: Call, given: _Value) -> _Value:
+        """Let a step do a layer."""
+        result = _Value(_shape(call.result))
+        step = _Step(_function(call, given), given, result)
         self._steps.append(step)
         self._sources[result] = step
         return result
@@ -152,18 +160,18 @@ class _Builder:
     def _scales_photos(self, layer: keras.Layer, given: _Value) -> bool:
         """Return whether the photos can be scaled as they are read, which is so where nothing sees them unscaled."""
         is_first = given is self._photo and not self._steps and self._scaling == (1.0, 0.0)
-        if not is_first or type(layer) is not layers.Rescaling or self._uses[id(layer.input)] > 1:
+        if not is_first or type(layer) is not layers.Rescaling or self._readers[given] > 1:
             return False
         if np.ndim(layer.scale) or np.ndim(layer.offset):
             return False
         self._scaling = (float(layer.scale), float(layer.offset))
         return True
 
-    def _is_taken_up(self, layer: keras.Layer, given: _Value, own: tuple[np.ndarray, np.ndarray]) -> bool:
+    def _is_taken_up(self, given: _Value, own: tuple[np.ndarray, np.ndarray]) -> bool:
         """Return whether the convolution before a norm applies it; so where nothing else sees the convolution."""
         before = self._sources.get(given)
         function = None if before is None else before.function
-        if not isinstance(function, _Convolution) or function.norm or self._uses[id(layer.input)] > 1:
+        if not isinstance(function, _Convolution) or function.norm or self._readers[given] > 1:
             return False
         function.norm = _in_single(own)
         return True
@@ -180,15 +188,16 @@ def _in_single(values: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
     return tuple(np.ascontiguousarray(value, np.float32) for value in values)
 
 
-def _function(layer: keras.Layer, given: _Value, own: tuple[np.ndarray, np.ndarray] | None) -> Callable[..., None]:
+def _function(call: Call, given: _Value) -> Callable[..., None]:
     """Return the function that does a layer."""
+    layer, own = call.layer, own_map(call)
     if own is not None:
         scale, shift = _in_single(own)
         return _map(scale, shift, len(given.shape) == 3)
     if convolution_fits(layer):
         return _Convolution(layer)
     if type(layer) in _POOLINGS and given.shape[-1] % native.LANES == 0:
-        return _pooling(layer, given.shape)
+        return _pooling(layer, given.shape, _shape(call.result))
     if type(layer) is layers.GlobalAveragePooling2D and not layer.keepdims:
         return _mean
     if type(layer) is layers.Flatten:
@@ -211,8 +220,7 @@ def _map(scale: np.ndarray, shift: np.ndarray, is_picture: bool) -> Callable[...
     return apply
 
 
-def _pooling(layer: keras.Layer, shape: tuple[int, ...]) -> Callable[..., None]:
-    outputs = _shape(layer.output)
+def _pooling(layer: keras.Layer, shape: tuple[int, ...], outputs: tuple[int, ...]) -> Callable[..., None]:
     missing = [
         max((outputs[i] - 1) * layer.strides[i] + layer.pool_size[i] - shape[i], 0) if layer.padding == "same" else 0
         for i in (0, 1)
@@ -228,17 +236,17 @@ def _mean(x: np.ndarray, y: np.ndarray) -> None:
 
 def _dense(layer: layers.Dense) -> Callable[..., None]:
     kernel, *bias = _in_single(tuple(weights_of(layer)))
-    name = getattr(layer.activation, "__name__", "")
-    if name not in _ACTIVATIONS:
+    activation = layer.activation
+    if activation not in _ACTIVATIONS:
         raise _UnfitError
 
     def apply(x: np.ndarray, y: np.ndarray) -> None:
         np.matmul(x, kernel, out=y)
         if bias:
             y += bias[0]
-        if name == "relu":
+        if activation is keras.activations.relu:
             np.maximum(y, 0, out=y)
-        elif name == "softmax":
+        elif activation is keras.activations.softmax:
             np.exp(y - y.max(axis=1, keepdims=True), out=y)
             y /= y.sum(axis=1, keepdims=True)
 

@@ -28,7 +28,28 @@ MOST_CONSTANTS = 16 << 20  # numbers in one layer's weights; all of a graph of T
 _LINEAR = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D, layers.Dense)
 _AVERAGES = (layers.AveragePooling2D, layers.GlobalAveragePooling2D)
 _MAXIMA = (layers.MaxPooling2D, layers.GlobalMaxPooling2D)
-_ONLY_IN_TRAINING = (layers.Dropout, layers.SpatialDropout2D)
+ONLY_IN_TRAINING = (layers.Dropout, layers.SpatialDropout2D)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A layer's call in a graph: the tensor that it is given, or a list of them, and the one that it returns.
+
+    A layer's own `input` and `output` are those of its first call, which may have been in another graph.
+    """
+
+    layer: Any
+    given: Any
+    result: Any
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A net as its calls, in their order, from the tensor of its photos to that of its answers; no layer is in two."""
+
+    photos: Any
+    calls: list[Call]
+    answers: Any
 
 
 @dataclass(frozen=True)
@@ -78,52 +99,62 @@ def folded_answers(model: Any) -> Callable[[Any], Any] | None:
         return None
     import tensorflow as tf
 
-    photos = tf.TensorSpec((None, *graph.inputs[0].shape[1:]), tf.uint8)
+    photos = tf.TensorSpec((None, *graph.photos.shape[1:]), tf.uint8)
     function = tf.function(
         lambda given: _answer(graph, tf.cast(given, tf.float32)), [photos], autograph=False, jit_compile=False
     )
     return function.get_concrete_function()
 
 
-def _answer(graph: keras.Model, photos: Tensor) -> Tensor:
+def _answer(graph: Graph, photos: Tensor) -> Tensor:
     norms = _norms_of_linear(graph)
     taken_up = {id(norm) for norm in norms.values()}
-    signals = {id(graph.inputs[0]): _Signal(photos)}
-    for layer in graph.operations:
-        if isinstance(layer, layers.InputLayer):
-            continue
-        given = keras.tree.map_structure(lambda tensor: signals[id(tensor)], layer.input)
-        signals[id(layer.output)] = given if id(layer) in taken_up else _passed(layer, given, norms)
-    return signals[id(graph.outputs[0])].applied()
+    signals = {id(graph.photos): _Signal(photos)}
+    for call in graph.calls:
+        given = keras.tree.map_structure(lambda tensor: signals[id(tensor)], call.given)
+        signals[id(call.result)] = given if id(call) in taken_up else _passed(call, given, norms)
+    return signals[id(graph.answers)].applied()
 
 
-def plain_graph(model: keras.Model) -> keras.Model | None:
+def plain_graph(model: keras.Model) -> Graph | None:
     """Return the graph of a model; None where it is such that nothing can be folded safely."""
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
+    if any(len(getattr(model, ends, ())) != 1 for ends in ("inputs", "outputs")):  # a subclass may have none
         return None
-    graph = keras.Model(model.inputs[0], model.outputs[0])  # a Sequential becomes a graph like the others
-    nodes = [node for layer in graph.get_config()["layers"] for node in layer["inbound_nodes"]]
-    are_plain = all(len(node["args"]) == 1 and not any(node["kwargs"].values()) for node in nodes)
-    is_plain = are_plain and len(nodes) == len(graph.operations) - 1  # none is called twice
-    is_plain = is_plain and all(_is_plain(layer) for layer in graph.operations)
-    return graph if is_plain and any(own_map(layer) is not None for layer in graph.operations) else None
+    whole = keras.Model(model.inputs[0], model.outputs[0])  # a Sequential becomes a graph like the others
+    nodes = [node for same_depth in whole._nodes_by_depth.values() for node in same_depth if not node.is_input]
+    by_layer = {id(node.operation): node for node in nodes}
+    is_plain = len(by_layer) == len(nodes)  # none is called twice
+    if not is_plain or whole.inputs[0].dtype != "float32" or not all(_is_plain(node) for node in nodes):
+        return None
+    in_order = [by_layer[id(layer)] for layer in whole.operations if id(layer) in by_layer]
+    calls = [Call(node.operation, node.arguments.args[0], node.outputs[0]) for node in in_order]
+    has_maps = any(own_map(call) is not None for call in calls)
+    return Graph(whole.inputs[0], calls, whole.outputs[0]) if has_maps else None
 
 
-def _is_plain(layer: Any) -> bool:
-    is_float32 = isinstance(layer, keras.Layer) and layer.compute_dtype == "float32"
-    return is_float32 and getattr(layer, "data_format", "channels_last") == "channels_last"
+def _is_plain(node: Any) -> bool:
+    """Return whether a call makes one tensor of tensors alone, by a layer in float32 with the weights of its kind."""
+    layer, arguments = node.operation, node.arguments
+    if not isinstance(layer, keras.Layer) or layer.compute_dtype != "float32":
+        return False
+    if layer.quantization_mode is not None or getattr(layer, "lora_enabled", False):  # it has others
+        return False
+    is_simple = len(arguments.args) == len(node.outputs) == 1
+    is_simple = is_simple and all(value is None or value is False for value in arguments.kwargs.values())
+    of_tensors = len(keras.tree.flatten(arguments.args)) == len(node.input_tensors)
+    return is_simple and of_tensors and getattr(layer, "data_format", "channels_last") == "channels_last"
 
 
-def _norms_of_linear(graph: keras.Model) -> dict[int, keras.Layer]:
-    """Return, by the id of a linear layer, the map's layer behind it that nothing else comes between or beside."""
-    uses = Counter(id(tensor) for layer in graph.operations for tensor in keras.tree.flatten(layer.input))
+def _norms_of_linear(graph: Graph) -> dict[int, Call]:
+    """Return, by the id of a linear layer, the map's call behind it that nothing else comes between or beside."""
+    uses = Counter(id(tensor) for call in graph.calls for tensor in keras.tree.flatten(call.given))
     linear = {
-        id(layer.output): id(layer)
-        for layer in graph.operations
-        if _takes_maps(layer) and layer.activation is keras.activations.linear and uses[id(layer.output)] == 1
+        id(call.result): id(call.layer)
+        for call in graph.calls
+        if _takes_maps(call.layer) and call.layer.activation is keras.activations.linear and uses[id(call.result)] == 1
     }
-    maps = [layer for layer in graph.operations if own_map(layer) is not None]
-    return {linear[id(layer.input)]: layer for layer in maps if id(layer.input) in linear}
+    maps = [call for call in graph.calls if own_map(call) is not None]
+    return {linear[id(call.given)]: call for call in maps if id(call.given) in linear}
 
 
 def _takes_maps(layer: keras.Layer) -> bool:
@@ -131,11 +162,13 @@ def _takes_maps(layer: keras.Layer) -> bool:
     return is_known and layer.count_params() <= MOST_CONSTANTS
 
 
-def own_map(layer: keras.Layer) -> Map | None:
+def own_map(call: Call) -> Map | None:
     """Return the map of a layer that is one, else None."""
-    shape = layer.output.shape
+    layer, shape = call.layer, call.result.shape
     if type(layer) is layers.Rescaling:
         scale, offset = (np.asarray(value, np.float64) for value in (layer.scale, layer.offset))
+        if max(scale.ndim, offset.ndim) > 1:  # not the same for all pixels
+            return None
         return np.broadcast_to(scale, shape[-1:]), np.broadcast_to(offset, shape[-1:])
     if type(layer) is layers.BatchNormalization and layer.axis in (-1, len(shape) - 1):
         *gamma_beta, mean, variance = weights_of(layer)
@@ -152,23 +185,24 @@ def weights_of(layer: keras.Layer) -> list[np.ndarray]:
         return [np.asarray(weight, np.float64) for weight in layer.get_weights()]
 
 
-def _passed(layer: keras.Layer, given: Any, norms: dict[int, keras.Layer]) -> _Signal:
+def _passed(call: Call, given: Any, norms: dict[int, Call]) -> _Signal:
     """Return what a layer makes of what it is given: a signal, or a list of them."""
-    if type(layer) is layers.Concatenate and layer.axis in (-1, len(layer.output.shape) - 1):
+    layer = call.layer
+    if type(layer) is layers.Concatenate and layer.axis in (-1, len(call.result.shape) - 1):
         return _concatenated(layer, given)
     if isinstance(given, _Signal):
-        if isinstance(layer, _ONLY_IN_TRAINING):
+        if type(layer) in ONLY_IN_TRAINING:
             return given
-        own = own_map(layer)
+        own = own_map(call)
         if own is not None:
             return given.then(*own)
         if _takes_maps(layer):
             norm = norms.get(id(layer))
             return _through_linear(layer, given, None if norm is None else own_map(norm))
         if given.waiting is not None and type(layer) is layers.Flatten:
-            times = layer.output.shape[-1] // given.tensor.shape[-1]
+            times = call.result.shape[-1] // given.tensor.shape[-1]
             return _Signal(layer(given.tensor), (np.tile(given.map()[0], times), np.tile(given.map()[1], times)))
-        if isinstance(layer, _AVERAGES) or (isinstance(layer, _MAXIMA) and given.map()[0].min() >= 0):
+        if type(layer) in _AVERAGES or (type(layer) in _MAXIMA and given.map()[0].min() >= 0):
             return _Signal(layer(given.tensor), given.waiting)
     return _Signal(layer(keras.tree.map_structure(_Signal.applied, given)))
 
