@@ -56,8 +56,10 @@ def main() -> None:
     arguments.add_argument("--jobs", type=int, default=1)
     arguments.add_argument("--runs", type=Path, default=ROOT / "runs")
     arguments.add_argument("--weights", default="imagenet", help="for variants that start from ImageNet weights")
-    arguments.add_argument("--only", default="", help="variants whose name holds this")
+    arguments.add_argument("--only", default="", help="train the variants whose name holds this")
     asked = arguments.parse_args()
+    if asked.only and asked.what == "keep":
+        arguments.error("--only goes with train; keep writes all that a study's finished runs gave into one file")
     jobs = [job for job in read_study(asked.study) if asked.only in job.variant]
     runs = asked.runs / asked.study.stem
     if asked.what == "train":
@@ -132,17 +134,13 @@ def run_result(job: Job, runs: Path) -> dict[str, Any]:
     recipe, history = run.resolved(), run.history()
     environment = run.read_json("environment.json")
     photos = run.read_json("fireweed.json")["split"]["train"]
-    trained = sum(phase.epochs * photos for phase in recipe.training.phases)
     costs = {phase.side: multiply_adds(recipe.model.name, phase.side) for phase in recipe.training.phases}
     wall = runs / f"{job.name}.{WALL}"
     return {
         "seed": job.seed,
         **{part: judged(run.path, part) for part in ("validation", "test") if judged(run.path, part)},
         "phases": [phase.model_dump() for phase in recipe.training.phases],
-        "photos_trained_on": trained,
-        "tera_multiply_adds": round(
-            sum(phase.epochs * photos * costs[phase.side] for phase in recipe.training.phases) / 1e12, 4
-        ),
+        **spent(history, photos, costs),
         "training_seconds": round(sum(row["seconds"] for row in history), 1),
         "command_seconds": [float(line) for line in wall.read_text().split()] if wall.exists() else [],
         "device": {
@@ -151,6 +149,17 @@ def run_result(job: Job, runs: Path) -> dict[str, Any]:
         "packages": environment["packages"],
         "date": environment["date"][:10],
     }
+
+
+def spent(history: list[dict[str, Any]], photos: int, costs: dict[int, int]) -> dict[str, Any]:
+    """Return the photos trained on, and the multiply-adds of their way forward, by the epochs that ran.
+
+    history: rows of history.csv, an epoch each; fewer than planned where patience ended the training.
+    photos:  photos an epoch.
+    costs:   side -> multiply-adds of a photo.
+    """
+    total = sum(photos * costs[int(row["side"])] for row in history)
+    return {"photos_trained_on": len(history) * photos, "tera_multiply_adds": round(total / 1e12, 4)}
 
 
 def judged(run: Path, part: str) -> dict[str, Any]:
@@ -166,9 +175,10 @@ def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the mean over seeds of each part, the spread, and the interval that the number of photos alone implies."""
     parts = {}
     for part in ("validation", "test"):
-        accuracies = [result[part]["accuracy"] for result in results if part in result]
-        if accuracies:
-            photos = results[0][part]["photos"]
+        judgements = [result[part] for result in results if part in result]
+        if judgements:
+            accuracies = [judgement["accuracy"] for judgement in judgements]
+            photos = judgements[0]["photos"]
             mean = statistics.fmean(accuracies)
             parts[part] = {
                 "mean": mean, "seeds": len(accuracies), "least": min(accuracies), "most": max(accuracies),

@@ -69,7 +69,7 @@ def data(stop_at: int | None = None, seconds: float = 0.0) -> TrainingInput:
         return tf.data.Dataset.range(first, last).map(one)
 
     validation = tf.data.Dataset.from_tensor_slices(VALIDATION).batch(4)
-    return TrainingInput(BATCH * STEPS, STEPS, batches, validation, made_at=lambda step: made_at[step])
+    return TrainingInput(BATCH * STEPS, STEPS, batches, validation, made_at=lambda step: made_at.get(step, 0.0))
 
 
 def run(folder, asked, model=None, stop_at=None):

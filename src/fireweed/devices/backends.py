@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, cast
@@ -22,6 +23,7 @@ PACKAGES = {
 }
 CUDNN_PACKAGES = ("nvidia-cudnn-cu12", "nvidia-cudnn-cu13")
 OLDEST_DRIVER = {"12": 525, "13": 580}  # https://docs.jax.dev/en/latest/installation.html
+_redirecting = threading.RLock()  # standard error is all threads' own
 
 
 def wanted_backend(backend: str | None, machine: Machine) -> tuple[Backend | None, str]:
@@ -148,12 +150,13 @@ def take_backend(backend: Backend) -> None:
 def quietly() -> Iterator[None]:
     """Keep back what TensorFlow's C++ side writes to standard error while it is imported, which no log level stops.
 
-    It is shown after all when the block fails, or when the user set TF_CPP_MIN_LOG_LEVEL to see more.
+    It is shown after all when the block fails, or when the user set TF_CPP_MIN_LOG_LEVEL to see more. What other
+    threads write meanwhile is kept back too; only one thread at a time is in such a block.
     """
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") not in ("2", "3"):
         yield
         return
-    with tempfile.TemporaryFile() as kept:
+    with _redirecting, tempfile.TemporaryFile() as kept:
         if sys.stderr is not None:
             sys.stderr.flush()
         terminal = os.dup(2)
@@ -178,8 +181,10 @@ def import_framework(name: str, needed_by: str = "") -> Any:
         DeviceError: it is not installed, or is damaged and cannot be imported.
     """
     try:
-        with quietly():
-            return importlib.import_module(name)
+        if sys.modules.get(name) is None:
+            with quietly():
+                return importlib.import_module(name)
+        return importlib.import_module(name)  # it is there, or another thread is at it, which is waited for
     except ImportError as error:
         if error.name == name:
             what = f"{needed_by} need {TITLES[name]}, which is" if needed_by else f"{TITLES[name]} is"
@@ -191,14 +196,13 @@ def import_framework(name: str, needed_by: str = "") -> Any:
 def tensorflow() -> Any:
     """Return the module of TensorFlow, which reads and writes shards and buckets, and feeds itself.
 
-    Where JAX computes it leaves the GPUs alone.
+    Where JAX computes it leaves the GPUs alone, whoever imported it first.
 
     Raises:
-        DeviceError: it is not installed, or is damaged.
+        DeviceError: it is not installed, is damaged, or has taken a GPU that JAX needs.
     """
-    is_new = "tensorflow" not in sys.modules
     module = import_framework("tensorflow", needed_by="TFRecord shards and addresses in gs://")
-    if is_new and os.environ.get("KERAS_BACKEND") == "jax":
+    if os.environ.get("KERAS_BACKEND") == "jax":
         hide_gpus_from_tensorflow()
     return module
 

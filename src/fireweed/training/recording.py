@@ -73,7 +73,7 @@ class Recorder(keras.callbacks.Callback):
         self._work_seconds = self._work_done = 0.0
         self._epoch_began = self._trained = self._warm_began = 0.0
         self._step = 0
-        self._waited = self._step_began = self._step_ended = 0.0
+        self._waited = self._step_began = 0.0
 
     @property
     def epochs_done(self) -> int:
@@ -112,7 +112,7 @@ class Recorder(keras.callbacks.Callback):
         write_text(self._folder / "history.csv", text.getvalue())
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self._epoch_began = self._warm_began = self._step_ended = self._step_began = time.monotonic()
+        self._epoch_began = self._warm_began = self._step_began = time.monotonic()
         self._step = 0
         self._waited = 0.0
         title = f"epoch {epoch + 1}/{self._recipe.total_epochs} {self.side} px"
@@ -124,20 +124,20 @@ class Recorder(keras.callbacks.Callback):
         self._step_began = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        sent_at = time.monotonic()
         if self.is_interrupted:
             raise KeyboardInterrupt
-        if self._pace is not None:  # the device works on this step; it stood still only since the one before ended
-            self._step_ended = max(self._step_ended, self._pace.sent(logs))
+        # where steps are queued the device may not even have begun this one; it was free when the one before ended
+        free_at = 0.0 if self._pace is None else self._pace.sent(logs)
         now = time.monotonic()
         self._step += 1
-        waited = self._wait(batch)
+        waited = self._wait(batch, free_at, sent_at)
         if self._step == 1:
             self._warm_began = now  # the first step of a phase traces and compiles
         elif self._bar is not None:
             self._waited += waited
             words = f"{self._rate(now):.1f} images/s, {duration(self._left(now))} left"
             self._bar.update(self._step, words + self._shown(now, logs))
-        self._step_ended = now
 
     def on_test_begin(self, logs: dict | None = None) -> None:
         self._end_pace()
@@ -195,14 +195,21 @@ class Recorder(keras.callbacks.Callback):
             self.stopped_early = True
             self.model.stop_training = True
 
-    def _wait(self, batch: int) -> float:
-        """Return the seconds that the step just ended stood still for its batch.
+    def _wait(self, batch: int, free_at: float, sent_at: float) -> float:
+        """Return the seconds for which the device had nothing to do because photos were not there.
 
-        Keras takes the batch between two steps on JAX, within the step on TensorFlow.
+        Keras takes a batch within the step, after on_train_batch_begin. Where JAX computes on a GPU or TPU, this step's
+        is on the device already, but Keras takes the next one before it sends the step. So the device waits from when
+        it is free and Keras asks, until that batch is made; whatever else delays the step is no waiting.
+
+        free_at: when the device ended the step before, where steps are queued.
+        sent_at: when Keras had sent this one.
         """
-        between = max(0.0, self._step_began - self._step_ended)
-        made_at = self._data.made_at(self.epochs_done * self._data.steps + batch)
-        return between + max(0.0, made_at - self._step_began)
+        step = self.epochs_done * self._data.steps + batch
+        made_at = self._data.made_at(step)
+        if self._pace is not None:
+            made_at = max(made_at, self._data.made_at(step + 1))
+        return max(0.0, min(made_at, sent_at) - max(self._step_began, free_at))
 
     def _rate(self, now: float) -> float:
         return (self._step - 1) * self._data.photos / self._data.steps / max(now - self._warm_began, 1e-9)
