@@ -19,6 +19,24 @@ def test_a_part_that_only_a_later_seed_was_judged_on_is_summed_up():
     assert (found["test"]["mean"], found["test"]["seeds"], found["test"]["photos"]) == (0.8, 1, 50)
 
 
+def test_a_summary_has_the_mean_the_spread_and_the_interval_that_the_photos_imply():
+    found = accuracy.summary([{"validation": {"photos": 100, "accuracy": share}} for share in (0.8, 0.9)])["validation"]
+    assert (found["mean"], found["least"], found["most"]) == (pytest.approx(0.85), 0.8, 0.9)
+    low, high = found["interval_95"]
+    assert 0.76 < low < 0.78 and 0.90 < high < 0.92
+
+
+def test_a_study_runs_the_first_seed_of_every_variant_before_the_second_of_any(tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text(
+        'set = ["training.batch=16"]\n[[variant]]\nname = "a"\nrecipe = "demo"\nseeds = [0, 1]\n'
+        '[[variant]]\nname = "b"\nrecipe = "demo"\nseeds = [5]\nset = ["training.batch=8"]\n'
+    )
+    jobs = accuracy.read_study(path)
+    assert [job.name for job in jobs] == ["a-0", "b-5", "a-1"]
+    assert jobs[1].settings == ("training.batch=16", "training.batch=8"), "a variant's own setting comes last and wins"
+
+
 def test_what_a_run_spent_is_counted_by_the_epochs_that_it_ran():
     history = [{"epoch": 1.0, "side": 96.0}, {"epoch": 2.0, "side": 96.0}, {"epoch": 3.0, "side": 192.0}]
     costs = {96: 10**9, 192: 4 * 10**9, 256: 7 * 10**9}  # the phase at 256 px never began
