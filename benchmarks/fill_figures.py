@@ -31,14 +31,19 @@ INPUT_NAMES = {
                         "later epochs": "其後的週期(來自快取)"},
 }  # fmt: skip
 SPEED_HEADS = {
-    "README.md": ("beside its peers, photos/s", "Fireweed", "the best peer", "times as fast (range, n)"),
-    "README.zh-TW.md": ("與其他工具並列,每秒相片數", "Fireweed", "最快的其他工具", "倍數(範圍,次數)"),
+    "README.md": (
+        "beside its peers, photos/s",
+        "Fireweed",
+        "the best peer",
+        "times as fast, by round (range, n)",
+    ),
+    "README.zh-TW.md": ("與其他工具並列,每秒相片數", "Fireweed", "最快的其他工具", "逐輪倍數(範圍,次數)"),
 }
 SPEED_NAMES = {
     "README.md": {
         "step squeezenet 192 px batch 32": "training step, the codelab's SqueezeNet, 192 px, batch 32",
         "step xception 160 px batch 32": "training step, Xception, 160 px, batch 32",
-        "input from shards 192 px": "input, later epochs, 192 px",
+        "input from shards 192 px": "input from shards, later epochs, 192 px",
         "writing shards 192 px": "writing shards, 192 px",
         "predict squeezenet 192 px": "predicting a folder, SqueezeNet, 192 px",
         "predict xception 160 px": "predicting a folder, Xception, 160 px",
@@ -46,7 +51,7 @@ SPEED_NAMES = {
     "README.zh-TW.md": {
         "step squeezenet 192 px batch 32": "訓練一步,codelab 的 SqueezeNet,192 px,批次 32",
         "step xception 160 px batch 32": "訓練一步,Xception,160 px,批次 32",
-        "input from shards 192 px": "讀入相片,第二個週期起,192 px",
+        "input from shards 192 px": "由分片讀入,第二個週期起,192 px",
         "writing shards 192 px": "寫入分片,192 px",
         "predict squeezenet 192 px": "預測一個資料夾,SqueezeNet,192 px",
         "predict xception 160 px": "預測一個資料夾,Xception,160 px",

@@ -10,6 +10,7 @@ from typing import Annotated, Optional
 import typer
 
 from fireweed.errors import FireweedError
+from fireweed.text import counted
 from fireweed.version import __version__
 
 app = typer.Typer(
@@ -71,7 +72,7 @@ def bench(
     batch: Annotated[list[int], typer.Option(help="Photos in a batch; may be given several times.")] = [],  # noqa: B006
     photos: Annotated[Optional[int], typer.Option(help="How many an epoch has, to say its time.")] = None,  # noqa: UP045
     data: Annotated[Text, typer.Option(help="Photos to count for that instead.")] = None,
-    xla: Annotated[bool, typer.Option("--xla/--no-xla", help="Try XLA too, for a minute or so.")] = True,
+    xla: Annotated[bool, typer.Option("--xla/--no-xla", help="Try XLA too, for two minutes at most.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="All figures as JSON.")] = False,
     device: Device = "auto", backend: Backend = None, precision: Precision = None,
 ) -> None:  # fmt: skip
@@ -126,7 +127,7 @@ def predict(
     sys.stdout.write(api.predictions_text(rows, "json" if as_json else "csv" if as_csv else "lines", top))
     failed = sum(row.error is not None for row in rows)
     if failed:
-        print(f"{failed} of {len(rows)} photos cannot be read", file=sys.stderr)
+        print(f"{failed} of {counted(len(rows), 'photo')} cannot be read", file=sys.stderr)
     if failed == len(rows):
         raise typer.Exit(2)
 

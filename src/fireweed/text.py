@@ -56,3 +56,8 @@ def _columns(character: str) -> int:
     if unicodedata.combining(character) or character in _JOINERS:
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def counted(count: int, word: str) -> str:
+    """Return a number with its noun: 1 photo, 2,000 photos."""
+    return f"{count:,} {word}" + ("" if count == 1 else "s")

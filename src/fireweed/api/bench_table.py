@@ -42,7 +42,9 @@ def advice(result: dict[str, Any]) -> list[str]:
     if result["photos"]:
         lines.append(f"epoch: the training steps of {result['photos']:,} photos")
     lines.append("matrix, memory: share of the machine's limit; each layer's output is counted as")
-    lines.append("written and read once. peak: most memory so far.")
+    lines.append("written and read once. Over 100%: kernels saved multiplications (Winograd), or")
+    lines.append("something else kept the machine busy while the limit was measured.")
+    lines.append("peak: most memory so far.")
     return lines
 
 

@@ -15,6 +15,7 @@ from fireweed.errors import DataError
 from fireweed.files import absolute
 from fireweed.recipe import DataSettings
 from fireweed.reporting import Reporter
+from fireweed.text import counted
 
 SHOWN_UNREADABLE = 5
 
@@ -70,14 +71,14 @@ def describe(catalog: Catalog, groups: np.ndarray, reporter: Reporter) -> None:
     reporter.say(f"{catalog.title}: {len(catalog):,} photos, {len(catalog.classes)} classes ({parts})")
     twins = len(catalog) - len(np.unique(groups))
     if twins:
-        reporter.say(f"{twins} photos are equal or nearly equal to another one")
+        reporter.say(f"{counted(twins, 'photo')} {'is' if twins == 1 else 'are'} equal or nearly equal to another one")
     disputed = _disputed(catalog, groups)
     if disputed:
         reporter.warn(
             f"{len(disputed)} of them are in another class than their twin, such as {disputed[0]}; look at them"
         )
     if catalog.unreadable:
-        reporter.warn(f"{len(catalog.unreadable)} photos cannot be read and are left out:")
+        reporter.warn(f"{counted(len(catalog.unreadable), 'photo')} cannot be read, left out:")
         for photo in catalog.unreadable[:SHOWN_UNREADABLE]:
             reporter.say(f"  {photo.name}: {photo.reason}")
         if len(catalog.unreadable) > SHOWN_UNREADABLE:

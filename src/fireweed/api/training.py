@@ -22,7 +22,7 @@ from fireweed.recipe import Recipe
 from fireweed.reporting import Reporter, duration
 from fireweed.resolving import Resolved, resolve
 from fireweed.run import RunFacts, RunFolder
-from fireweed.text import is_text, readable
+from fireweed.text import counted, is_text, readable
 
 
 @dataclass(frozen=True)
@@ -150,8 +150,8 @@ def _announce(
 
     phases = ", ".join(f"{p.epochs} at {p.side} px" for p in recipe.training.phases)
     reporter.say(
-        f"{recipe.model.name}: {model.count_params():,} parameters; {recipe.total_epochs} epochs ({phases}), batch "
-        f"{recipe.training.batch}, {parts.steps} steps an epoch"
+        f"{recipe.model.name}: {model.count_params():,} parameters; "
+        f"{counted(recipe.total_epochs, 'epoch')} ({phases}), batch {recipe.training.batch}, {parts.steps} steps an epoch"
     )
     if choice.kind == "cpu" and choice.backend == "tensorflow" and recipe.training.compile != "xla":
         name = library_name()

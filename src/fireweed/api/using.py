@@ -20,6 +20,7 @@ from fireweed.errors import DataError, RunError
 from fireweed.files import absolute, sha256_of_bytes
 from fireweed.reporting import Reporter
 from fireweed.run import RunFolder, open_run
+from fireweed.text import counted
 
 if TYPE_CHECKING:
     from fireweed.bundle import Bundle
@@ -130,8 +131,9 @@ def _other_photos(folder: RunFolder, data: str, reporter: Reporter) -> Catalog:
         catalog = survey(opened, progress=progress, least_classes=1).catalog
     kept = tuple(photo for photo in catalog.photos if photo.key not in trained_on)
     if catalog.unreadable:
-        reporter.warn(f"{len(catalog.unreadable)} photos cannot be read and are left out")
-    reporter.say(f"{len(kept):,} photos; {len(catalog) - len(kept):,} that the run trained on are left out")
+        lost = counted(len(catalog.unreadable), "photo")
+        reporter.warn(f"{lost} cannot be read, left out, such as {catalog.unreadable[0].name}")
+    reporter.say(f"{counted(len(kept), 'photo')}; {len(catalog) - len(kept):,} that the run trained on are left out")
     if not kept:
         raise DataError(f"the run trained on every photo of {data}; evaluate on others")
     return replace(catalog, photos=kept)

@@ -30,7 +30,7 @@ from fireweed.errors import DeviceError, nearest
 
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 FOR_BF16 = (
-    "mixed_bfloat16 is faster for nets of wide 1x1 convolutions, such as xception, and slower for those that the "
+    "faster for nets of wide 1x1 convolutions, such as xception, and slower for those that the "
     "compiled kernels do in float32, such as squeezenet; `fireweed bench` tells"
 )
 
@@ -237,7 +237,7 @@ def _with_precision(choice: DeviceChoice, found: Found) -> DeviceChoice:
     level = f"compute capability {capability[0]}.{capability[1]}"
     best: tuple[str, str] = ("float32", "half precision does not make this CPU faster")
     if "BF16" in found.features:
-        best = ("float32", f"on this CPU {FOR_BF16}")
+        best = ("float32", f"on this CPU mixed_bfloat16 is {FOR_BF16}")
     if found.kind == "tpu":
         best = ("mixed_bfloat16", "TPUs multiply in bfloat16")
     elif found.kind == "gpu" and found.capability is None:
@@ -262,7 +262,7 @@ def _precision_warning(precision: str, found: Found) -> tuple[str, ...]:
         # https://github.com/tensorflow/tensorflow/issues/45441: 187 s in place of 3 s
         return ("mixed_float16 on a CPU: expect steps 4 to 60 times as long as with float32; take float32",)
     if precision == "mixed_bfloat16" and "BF16" in found.features:
-        return (f"mixed_bfloat16 on this CPU: {FOR_BF16}",)
+        return (f"mixed_bfloat16 on this CPU is {FOR_BF16}",)
     if precision == "mixed_bfloat16" and found.kind == "cpu":
         return ("mixed_bfloat16 on a CPU: expect steps as long as with float32, or several times that; take float32",)
     if precision == "mixed_float16" and found.kind == "tpu":
