@@ -151,7 +151,8 @@ def _announce(
     phases = ", ".join(f"{p.epochs} at {p.side} px" for p in recipe.training.phases)
     reporter.say(
         f"{recipe.model.name}: {model.count_params():,} parameters; "
-        f"{counted(recipe.total_epochs, 'epoch')} ({phases}), batch {recipe.training.batch}, {parts.steps} steps an epoch"
+        f"{counted(recipe.total_epochs, 'epoch')} ({phases}), batch {recipe.training.batch}, "
+        f"{counted(parts.steps, 'step')} an epoch"
     )
     if choice.kind == "cpu" and choice.backend == "tensorflow" and recipe.training.compile != "xla":
         name = library_name()
