@@ -17,7 +17,7 @@ from PIL import Image
 
 from fireweed.bundle import Bundle
 from fireweed.data.decode import decode_square, to_square
-from fireweed.errors import DataError
+from fireweed.errors import DataError, PhotoError
 from fireweed.models.registry import build_model
 from fireweed.serving.predict import (
     Prediction,
@@ -143,6 +143,16 @@ def test_arrays_of_any_size_are_made_squares(bundle):
     answers = predict_arrays(bundle, [wide, square])
     expected = bundle.model.predict_on_batch(np.stack([to_square(wide, SIDE, "crop"), square]).astype(np.float32))
     assert np.abs(answers - expected).max() <= 1e-6
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.zeros((SIDE, SIDE, 3), np.float32), np.zeros((SIDE, SIDE), np.uint8), np.zeros((20, 10, 4), np.uint8),
+     np.zeros((20, 10, 3), np.int64), np.zeros((0, 0, 3), np.uint8), [[1, 2], [3, 4]]],
+)  # fmt: skip
+def test_an_array_that_is_no_photo_is_refused_with_what_to_give(bundle, array):
+    with pytest.raises(PhotoError, match=r"uint8 of shape \(height, width, 3\), not .*; convert it"):
+        predict_arrays(bundle, [array])
 
 
 def test_temperature_softens_and_keeps_the_order(bundle):

@@ -129,7 +129,7 @@ class TrainingParts:
             gigabytes = sum(file_bytes(len(c.photos) - c.found, c.side_px) for c in caches) / 1e9
             notes.append(
                 f"decoded photos are kept in {self._store.folder} for later runs ({gigabytes:.2g} GB more, at most "
-                f"{self._store.limit_bytes / 1e9:g} GB in all; {LIMIT_VARIABLE} sets the limit, 0 turns it off)"
+                f"{self._store.most_bytes() / 1e9:.3g} GB in all; {LIMIT_VARIABLE} sets the limit, 0 turns it off)"
                 if self._store.may_write
                 else "decoded photos are not kept for later runs: another run is writing to "
                 f"{self._store.folder}, or it cannot be written"

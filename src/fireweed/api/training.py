@@ -78,7 +78,10 @@ def train_run(request: TrainRequest, reporter: Reporter) -> RunFolder:
         with folder.alone():
             _carry_out(request, facts, prepared, choice, folder, started, reporter)
     except KeyboardInterrupt:
-        reporter.say(f"stopped; the same command goes on after the last finished epoch ({folder.path})")
+        goes_on = (
+            "goes on after the last finished epoch" if folder.has_checkpoint else "begins anew: no epoch has ended"
+        )
+        reporter.say(f"stopped; the same command {goes_on} ({folder.path})")
         raise
     return folder
 

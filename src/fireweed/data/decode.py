@@ -101,6 +101,21 @@ def read_photo_and_size(data: bytes, at_least_px: int = 0) -> tuple[np.ndarray, 
         raise PhotoError(_what_is_wrong(name, data, error)) from error
 
 
+def as_photo(array: object) -> np.ndarray:
+    """Return an array that was given as a photo, having checked that it is one: RGB uint8 (height, width, 3).
+
+    Raises:
+        PhotoError: it is of another kind or shape, or empty.
+    """
+    photo = np.asarray(array)
+    if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
+        raise PhotoError(
+            f"a photo given as an array is RGB, uint8 of shape (height, width, 3), not {photo.dtype} of shape "
+            f"{photo.shape}; convert it, such as by PIL's Image.convert('RGB')"
+        )
+    return photo
+
+
 def to_square(rgb: np.ndarray, side_px: int, fit: Fit = "crop", out: np.ndarray | None = None) -> np.ndarray:
     """Make a square of RGB uint8 (height, width, 3); return uint8 (side_px, side_px, 3), antialiased.
 

@@ -117,12 +117,18 @@ class SquareStore:
         self.may_write = False
         self._held.close()
 
+    def most_bytes(self) -> int:
+        """Return the bytes that all files together may take, on a disk as full as it is now."""
+        return self._most_bytes(sum(path.stat().st_size for path in self.folder.glob(f"*{SUFFIX}")))
+
+    def _most_bytes(self, total: int) -> int:
+        return min(self.limit_bytes, int(DISK_SHARE * (shutil.disk_usage(self.folder).free + total)))
+
     def _room(self, needed: int) -> int:
         """Return the bytes that a new file may take, having removed the longest unused ones while that helps."""
         sizes = {path: path.stat() for path in self.folder.glob(f"*{SUFFIX}")}
         total = sum(found.st_size for found in sizes.values())
-        on_disk = int(DISK_SHARE * (shutil.disk_usage(self.folder).free + total))
-        room = min(self.limit_bytes, on_disk) - total - sum(self._pending.values())
+        room = self._most_bytes(total) - total - sum(self._pending.values())
         for path in sorted(sizes.keys() - self._used, key=lambda path: sizes[path].st_mtime_ns):
             if room >= needed:
                 break

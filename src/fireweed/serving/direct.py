@@ -9,7 +9,6 @@ same memory serves layer after layer, batch after batch.
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any
 
 import keras
@@ -19,6 +18,7 @@ from keras import layers
 from fireweed.kernels import native
 from fireweed.kernels.fitting import can_run, convolution_fits
 from fireweed.serving.folding import ONLY_IN_TRAINING, Call, Graph, own_map, plain_graph, weights_of
+from fireweed.serving.locks import ForkedLock
 
 LARGEST = 4 << 20  # numbers in one layer's output, of all photos that go through the net together: 16 MB
 MOST = 32  # photos that go through together, however small they are
@@ -268,7 +268,7 @@ class _Program:
             for step in steps
         ]
         self._photo, self._answer = arrays[photo], answer.within(arrays[answer.root()])
-        self._scaling, self._lock = scaling, Lock()
+        self._scaling, self._lock = scaling, ForkedLock()
 
     def __call__(self, photos: np.ndarray) -> np.ndarray:
         photos = np.ascontiguousarray(photos)

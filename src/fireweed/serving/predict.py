@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary, WeakSet
 import natsort
 import numpy as np
 
-from fireweed.data.decode import decode_square, looks_like_photo, to_square
+from fireweed.data.decode import as_photo, decode_square, looks_like_photo, to_square
 from fireweed.data.folders import is_hidden
 from fireweed.data.names import shown
 from fireweed.data.parallel import processors
@@ -135,10 +135,8 @@ def predict_arrays(bundle: "Bundle", arrays: Sequence[np.ndarray] | np.ndarray, 
     """
     side, answers = bundle.side_px, [np.zeros((0, len(bundle.classes)), np.float32)]
     for start in range(0, len(arrays), batch_size):
-        batch = [
-            array if array.shape[:2] == (side, side) else to_square(array, side, bundle.fit)  # type: ignore[arg-type]
-            for array in arrays[start : start + batch_size]
-        ]
+        photos = [as_photo(array) for array in arrays[start : start + batch_size]]
+        batch = [photo if photo.shape[:2] == (side, side) else to_square(photo, side, bundle.fit) for photo in photos]  # type: ignore[arg-type]
         answers.append(_probabilities(bundle, batch, batch_size))
     return np.concatenate(answers)
 
