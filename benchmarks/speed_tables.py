@@ -172,6 +172,15 @@ def starts_table(result: Result) -> str:
     return table(("what", "program", "seconds (range, n)"), rows)
 
 
+def held_table(held: Result) -> str:
+    """Return the rates of a step whose libraries were held to AVX2, from held-to-avx2.json."""
+    spreads = {name: Spread(f["median"], f["min"], f["max"], f["n"]) for name, f in held["figures"].items()}
+    rows = [(name, figure(spreads[name]), figure(spreads["times as fast"], 1, "{:.2f}") if name != OURS else NONE)
+            for name in (OURS, "stock Keras")]  # fmt: skip
+    line = f"{held['chip']}, {held['cores']} cores; {held['date']}, commit {held['commit']}."
+    return f"{table(('held to AVX2', 'photos/s (range, n)', 'Fireweed is times as fast'), rows)}\n{line}\n"
+
+
 def growth_table(result: Result) -> str:
     runs, rows = result["runs"], []
     for times in GROWTH:

@@ -1,5 +1,5 @@
-"""Write the tables of docs/speed.md, between its marks, and its plots, from measurements/speed.json and
-step-profile.json.
+"""Write the tables of docs/speed.md, between its marks, and its plots, from measurements/speed.json,
+step-profile.json and held-to-avx2.json.
 
     python benchmarks/write_speed_docs.py [--check]
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from speed_plots import draw, is_current
 from speed_profile import profile_table
-from speed_tables import tables
+from speed_tables import held_table, tables
 
 ROOT = Path(__file__).parents[1]
 MARKS = re.compile(r"(<!-- speed: (\w+) -->\n).*?(<!-- /speed -->)", re.DOTALL)
@@ -25,6 +25,7 @@ def main() -> int:
     made = {name: table(result) for name, table in tables().items()}
     profile = json.loads((ROOT / "measurements" / "step-profile.json").read_text(encoding="utf-8"))
     made["profile"] = profile_table(profile)
+    made["held"] = held_table(json.loads((ROOT / "measurements" / "held-to-avx2.json").read_text(encoding="utf-8")))
     text = DOCUMENT.read_text(encoding="utf-8")
     filled = MARKS.sub(lambda marks: marks[1] + made[marks[2]] + marks[3], text)
     stale = [DOCUMENT.name] if filled != text else []
