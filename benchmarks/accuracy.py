@@ -13,7 +13,6 @@ A study is TOML: `set` holds settings of all variants, and each [[variant]] has 
 
 import argparse
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -25,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fireweed.api.timing import multiply_adds
 from fireweed.evaluation.metrics import wilson_interval
 from fireweed.run import RunFolder, open_run
 
@@ -133,12 +133,13 @@ def run_result(job: Job, runs: Path) -> dict[str, Any]:
     run = open_run(str(runs / job.name))
     recipe, history = run.resolved(), run.history()
     environment = run.read_json("environment.json")
-    photos = run.read_json("fireweed.json")["split"]["train"]
-    costs = {phase.side: multiply_adds(recipe.model.name, phase.side) for phase in recipe.training.phases}
+    bundle = run.read_json("fireweed.json")
+    photos, classes = bundle["split"]["train"], len(bundle["classes"])
+    costs = {phase.side: multiply_adds(recipe.model.name, classes, phase.side) for phase in recipe.training.phases}
     wall = runs / f"{job.name}.{WALL}"
     return {
         "seed": job.seed,
-        **{part: judged(run.path, part) for part in ("validation", "test") if judged(run.path, part)},
+        **{part: found for part in ("validation", "test") if (found := judged(run.path, part))},
         "phases": [phase.model_dump() for phase in recipe.training.phases],
         **spent(history, photos, costs),
         "training_seconds": round(sum(row["seconds"] for row in history), 1),
@@ -186,15 +187,6 @@ def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
                 "photos": photos, "interval_95": list(wilson_interval(round(mean * photos), photos)),
             }  # fmt: skip
     return parts
-
-
-def multiply_adds(net: str, side: int) -> int:
-    """Return the multiply-adds of a photo's way forward through a net for five classes."""
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    from fireweed.models.cost import total_cost
-    from fireweed.models.registry import build_model
-
-    return total_cost(build_model(net, 5, side)).multiply_adds
 
 
 if __name__ == "__main__":

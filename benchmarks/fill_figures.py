@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from marked import fill, told
 from speed_tables import readme_table
 
 ROOT = Path(__file__).parents[1]
@@ -66,15 +67,10 @@ SPEED_LINKS = {
 def main() -> int:
     stale = []
     for name in READMES:
-        path = ROOT / name
-        text = path.read_text(encoding="utf-8")
-        filled = MARKS.sub(lambda marks, name=name: marks[1] + figures(name) + marks[2], text)
-        if filled != text:
+        text = figures(name)
+        if fill(ROOT / name, MARKS, lambda _, text=text: text):
             stale.append(name)
-            if "--check" not in sys.argv:
-                path.write_text(filled, encoding="utf-8")
-    print("out of date: " + ", ".join(stale) if stale else "figures up to date")
-    return 1 if stale and "--check" in sys.argv else 0
+    return told(stale, "figures up to date")
 
 
 def figures(readme: str) -> str:

@@ -10,7 +10,6 @@ A stand-in: caches, memory and clock are those of this chip.
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 from fireweed.devices import choose_device
 from fireweed.devices.process import needed_environment
 from machine_facts import machine_facts
+from peers.summary import Spread
 
 OUT = Path(__file__).parents[1] / "measurements" / "held-to-avx2.json"
 HELD = {"ONEDNN_MAX_CPU_ISA": "AVX2"}
@@ -39,10 +39,7 @@ def main() -> None:
             rates[name].append(rate(*settings[name], str(Path(asked.photos).resolve())))
             print(f"round {number + 1}: {name}: {rates[name][-1]:.1f} photos/s", flush=True)
     times = [one / other for one, other in zip(rates["Fireweed"], rates["stock Keras"], strict=True)]
-    figures = {
-        name: {"median": statistics.median(values), "min": min(values), "max": max(values), "n": len(values)}
-        for name, values in (*rates.items(), ("times as fast", times))
-    }
+    figures = {name: Spread.of(values).row() for name, values in (*rates.items(), ("times as fast", times))}
     result = {"what": "training step, squeezenet 192 px batch 32, libraries held to AVX2", "unit": "photos/s",
               "figures": figures, **machine_facts()}  # fmt: skip
     OUT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

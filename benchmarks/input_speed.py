@@ -8,11 +8,9 @@ first epoch of the training pipeline (decode, flip, saturation, batch, 192 px), 
 
 import argparse
 import json
-import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 from fireweed.api.sharding import make_shards
 from fireweed.data.changes import AugmentSettings
@@ -22,6 +20,7 @@ from fireweed.data.sources import open_data
 from fireweed.data.squares import SquareCache
 from fireweed.reporting import Reporter
 from machine_facts import machine_facts
+from peers.summary import Spread
 
 SIDE_PX, BATCH = 192, 32
 OUT = Path(__file__).parents[1] / "measurements" / "input-speed.json"
@@ -40,7 +39,7 @@ def main() -> None:
         first, later = pipeline_rates(asked.photos)
         rates["first epoch"].append(first)
         rates["later epochs"] += later
-    figures = {name: summary(values) for name, values in rates.items()}
+    figures = {name: Spread.of(values).row(round) for name, values in rates.items()}
     OUT.parent.mkdir(exist_ok=True)
     result = {"unit": "photos/s", "side_px": SIDE_PX, "figures": figures, **machine_facts()}
     OUT.write_text(json.dumps(result, indent=1) + "\n")
@@ -71,11 +70,6 @@ def pipeline_rates(photos: str) -> tuple[float, list[float]]:
         rates.append(len(catalog) / (ended - started))
     cache.close()
     return rates[0], rates[1:]
-
-
-def summary(values: list[float]) -> dict[str, Any]:
-    return {"median": round(statistics.median(values)), "min": round(min(values)), "max": round(max(values)),
-            "n": len(values)}  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from machine_facts import machine_facts
+from peers.summary import Spread
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "measurements" / "step-profile.json"
@@ -39,7 +40,10 @@ def main() -> None:
                 runs[net][engine].append(profile(net, engine))
     figures = {
         f"{net} {NETS[net]} px batch {BATCH}": {
-            engine: {kind: summary([one[kind] for one in profiles]) for kind in (*KINDS, "step")}
+            engine: {
+                kind: Spread.of([one[kind] for one in profiles]).row(lambda ms: round(ms, 1))
+                for kind in (*KINDS, "step")
+            }
             for engine, profiles in engines.items()
         }
         for net, engines in runs.items()
@@ -121,11 +125,6 @@ def child(net: str) -> None:
         seconds.append(time.perf_counter() - started)
     print(json.dumps({"kinds": spent, "step": 1000 * statistics.mean(seconds[WARM:])}), flush=True)
     os._exit(0)
-
-
-def summary(values: list[float]) -> dict[str, Any]:
-    return {"median": round(statistics.median(values), 1), "min": round(min(values), 1), "max": round(max(values), 1),
-            "n": len(values)}  # fmt: skip
 
 
 if __name__ == "__main__":

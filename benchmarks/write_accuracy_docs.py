@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fireweed.text import counted
+from marked import fill, told
 from speed_tables import NONE, table
 
 ROOT = Path(__file__).parents[1]
@@ -21,12 +23,8 @@ HEAD = ("variant", "validation accuracy", "over seeds", "95% interval, by the nu
 
 
 def main() -> int:
-    text = DOCUMENT.read_text(encoding="utf-8")
-    filled = MARKS.sub(lambda marks: marks[1] + study_text(read(marks[2])) + marks[3], text)
-    if "--check" not in sys.argv:
-        DOCUMENT.write_text(filled, encoding="utf-8")
-    print(f"out of date: {DOCUMENT.name}" if filled != text else "accuracy figures up to date")
-    return 1 if filled != text and "--check" in sys.argv else 0
+    is_stale = fill(DOCUMENT, MARKS, lambda marks: study_text(read(marks[2])))
+    return told([DOCUMENT.name] if is_stale else [], "accuracy figures up to date")
 
 
 def read(study: str) -> dict[str, Any]:
@@ -48,7 +46,7 @@ def study_text(study: dict[str, Any]) -> str:
 
 def row(variant: dict[str, Any]) -> tuple[str, ...]:
     validation, runs = variant["validation"], variant["runs"]
-    seeds = f"{validation['seeds']} seed" + ("s" if validation["seeds"] > 1 else "")
+    seeds = counted(validation["seeds"], "seed")
     low, high = validation["interval_95"]
     test = variant.get("test")
     return (

@@ -11,6 +11,7 @@ import re
 import sys
 from pathlib import Path
 
+from marked import fill, only_checks, told
 from speed_plots import draw, is_current
 from speed_profile import profile_table
 from speed_tables import held_table, tables
@@ -26,16 +27,12 @@ def main() -> int:
     profile = json.loads((ROOT / "measurements" / "step-profile.json").read_text(encoding="utf-8"))
     made["profile"] = profile_table(profile)
     made["held"] = held_table(json.loads((ROOT / "measurements" / "held-to-avx2.json").read_text(encoding="utf-8")))
-    text = DOCUMENT.read_text(encoding="utf-8")
-    filled = MARKS.sub(lambda marks: marks[1] + made[marks[2]] + marks[3], text)
-    stale = [DOCUMENT.name] if filled != text else []
-    stale += [] if is_current(result, IMAGES) else ["plots"]
-    if "--check" not in sys.argv:
-        DOCUMENT.write_text(filled, encoding="utf-8")
-        if not is_current(result, IMAGES):
+    stale = [DOCUMENT.name] if fill(DOCUMENT, MARKS, lambda marks: made[marks[2]]) else []
+    if not is_current(result, IMAGES):
+        stale.append("plots")
+        if not only_checks():
             draw(result, IMAGES)
-    print("out of date: " + ", ".join(stale) if stale else "speed figures up to date")
-    return 1 if stale and "--check" in sys.argv else 0
+    return told(stale, "speed figures up to date")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,10 @@ class Spread:
     def of(cls, values: Sequence[float]) -> "Spread":
         return cls(statistics.median(values), min(values), max(values), len(values))
 
+    def row(self, rounded: Callable[[float], float] = float) -> dict[str, Any]:
+        """Return it ready for JSON, its values rounded as asked."""
+        return {"median": rounded(self.median), "min": rounded(self.least), "max": rounded(self.most), "n": self.n}
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -74,10 +78,8 @@ def figures(runs: Runs) -> dict[str, Any]:
         for key in FIGURES:
             found = spread(runs, case, program, key)
             if found:
-                row = {"median": found.median, "min": found.least, "max": found.most, "n": found.n}
-                table.setdefault(case, {}).setdefault(program, {})[key] = {
-                    name: float(f"{value:.5g}") if name != "n" else value for name, value in row.items()
-                }
+                row = found.row(lambda value: float(f"{value:.5g}"))
+                table.setdefault(case, {}).setdefault(program, {})[key] = row
     return table
 
 

@@ -16,7 +16,7 @@ from fireweed.data.augment import apply_step
 from fireweed.data.parallel import processors
 from fireweed.data.plan import Plan, Rows, evaluation_rows
 from fireweed.data.squares import SquareCache
-from fireweed.devices.backends import tensorflow
+from fireweed.devices.backends import computes_on_cpu, tensorflow
 from fireweed.errors import FireweedError
 
 AHEAD = 3  # batches made before they are asked for, while the step computes on the same cores
@@ -141,20 +141,10 @@ def _threads_and_ahead() -> tuple[int, int]:
     On a CPU one batch takes far less than one step, and the cores are the step's; a GPU or TPU leaves them free, and
     its step may take less than a batch does in one thread.
     """
-    if _computes_on_cpu():
+    if computes_on_cpu():
         return max(2, processors() // 4), AHEAD
     threads = max(2, processors() - 1)
     return threads, max(AHEAD, threads)
-
-
-def _computes_on_cpu() -> bool:
-    import keras
-
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return bool(jax.default_backend() == "cpu")
-    return not tensorflow().config.list_logical_devices("GPU")
 
 
 def _row(rows: Rows, step: int) -> Rows:

@@ -239,6 +239,17 @@ def seen_by_tensorflow(kind: str) -> tuple[list[str], str, tuple[int, int] | Non
     return chips, kinds, details[0].get("compute_capability") if details else None
 
 
+def computes_on_cpu() -> bool:
+    """Return whether the backend of Keras, which has chosen its devices, computes on a CPU."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return bool(jax.default_backend() == "cpu")
+    return not tensorflow().config.list_logical_devices("GPU")
+
+
 def hide_gpus_from_tensorflow() -> None:
     """Keep TensorFlow from taking a GPU that it would only hold: when JAX computes, or when the CPU was chosen.
 

@@ -27,6 +27,7 @@ from fireweed.devices.backends import (
 )
 from fireweed.devices.machine import Found, Kind, Machine, look
 from fireweed.errors import DeviceError, nearest
+from fireweed.text import counted
 
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 FOR_BF16 = (
@@ -278,7 +279,7 @@ def _sought(kind: str) -> str:
 
 def _in_words(found: Found) -> str:
     if found.kind == "cpu":
-        return f"{found.name} ({found.cores} core{'s' if found.cores != 1 else ''})"
+        return f"{found.name} ({counted(found.cores, 'core')})"
     return f"{found.count} x {found.name}" if found.count > 1 else found.name
 
 

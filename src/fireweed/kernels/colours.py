@@ -5,8 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fireweed.errors import DeviceError
-from fireweed.kernels.native import library
+from fireweed.kernels.native import function
 
 
 def recolour(
@@ -27,9 +26,7 @@ def recolour(
         DeviceError: there are no compiled kernels here.
         ValueError: a photo or `out` is of another shape, type or layout, or there is not one number for each photo.
     """
-    loaded = library()
-    if loaded is None:
-        raise DeviceError("there are no compiled kernels here; install Fireweed where there is a C compiler")
+    recolour_all = function("recolour")
     shape = out.shape[1:]
     if out.dtype != np.uint8 or not out.flags.c_contiguous or out.ndim != 4 or shape[2] != 3 or len(out) != len(photos):
         raise ValueError(f"the kernel writes {len(photos)} uint8 RGB photos in one piece, not {out.dtype} {out.shape}")
@@ -41,7 +38,7 @@ def recolour(
     numbers = (_numbers(values, len(photos), np.float32) for values in (saturation, brightness, contrast))
     settings = [addresses, steps, _numbers(mirrored, len(photos), np.bool_), *numbers, out]
     pointers = [ctypes.c_void_p(array.ctypes.data) for array in settings]
-    if loaded.recolour(*pointers, *(ctypes.c_long(count) for count in out.shape[:3])):
+    if recolour_all(*pointers, *(ctypes.c_long(count) for count in out.shape[:3])):
         raise MemoryError("recolour found no memory")
 
 

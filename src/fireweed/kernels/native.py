@@ -151,7 +151,7 @@ def kernel_gradient(x: np.ndarray, d: np.ndarray, shape: tuple[int, ...]) -> np.
 @contextlib.contextmanager
 def awake() -> Iterator[None]:
     """Keep the kernels' threads awake from one call to the next, where nobody else computes in between."""
-    look = _function("look_so_often")
+    look = function("look_so_often")
     look(ctypes.c_long(_LOOKS))
     try:
         yield
@@ -232,8 +232,8 @@ def _check_whole_pixels(x: np.ndarray) -> None:
 def _transformed(kernel: np.ndarray, backward: bool) -> np.ndarray:
     inputs, outputs = kernel.shape[2:]
     weights = np.empty((36, outputs, inputs) if backward else (36, inputs, outputs), np.float32)
-    function = _function("transform_kernel")
-    function(
+    transform = function("transform_kernel")
+    transform(
         _pointer(kernel), _pointer(weights), ctypes.c_long(inputs), ctypes.c_long(outputs), ctypes.c_long(backward)
     )
     return weights
@@ -244,11 +244,16 @@ def _call(name: str, *arguments: object) -> None:
         _pointer(value) if isinstance(value, np.ndarray) else ctypes.c_long(value) if isinstance(value, int) else value
         for value in arguments
     ]
-    if _function(name)(*sent, ctypes.c_long(allowed_cores())):
+    if function(name)(*sent, ctypes.c_long(allowed_cores())):
         raise MemoryError(f"{name} found no memory")
 
 
-def _function(name: str) -> Callable[..., int]:
+def function(name: str) -> Callable[..., int]:
+    """Return a function of the library.
+
+    Raises:
+        DeviceError: there are no compiled kernels here.
+    """
     loaded = library()
     if loaded is None:
         raise DeviceError("there are no compiled kernels here; install Fireweed where there is a C compiler")

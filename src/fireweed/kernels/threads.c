@@ -1,4 +1,4 @@
-/* Threads that stay: waking one takes a tenth of the time of starting one, and a net has dozens of calls a batch. */
+/* Threads that stay: waking one takes far less time than starting one, and a net has dozens of calls a batch. */
 #include "vectors.h"
 
 #include <stdatomic.h>

@@ -99,7 +99,7 @@ class _Builder:
         self._scaling = (1.0, 0.0)  # applied to photos as they are read
         self._steps: list[_Step] = []
         self._sources: dict[_Value, _Step] = {}  # the step that gives a value
-        self._uses = Counter(id(tensor) for call in graph.calls for tensor in keras.tree.flatten(call.given))
+        self._uses = graph.uses()
         self._uses[id(graph.answers)] += 1
         self._values: dict[int, _Value] = {}  # by the id of the tensor; a value may be several tensors'
         self._readers: Counter[_Value] = Counter()

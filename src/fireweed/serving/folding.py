@@ -51,6 +51,10 @@ class Graph:
     calls: list[Call]
     answers: Any
 
+    def uses(self) -> Counter[int]:
+        """Return, by the id of a tensor, how many calls are given it."""
+        return Counter(id(tensor) for call in self.calls for tensor in keras.tree.flatten(call.given))
+
 
 @dataclass(frozen=True)
 class _Signal:
@@ -147,7 +151,7 @@ def _is_plain(node: Any) -> bool:
 
 def _norms_of_linear(graph: Graph) -> dict[int, Call]:
     """Return, by the id of a linear layer, the map's call behind it that nothing else comes between or beside."""
-    uses = Counter(id(tensor) for call in graph.calls for tensor in keras.tree.flatten(call.given))
+    uses = graph.uses()
     linear = {
         id(call.result): id(call.layer)
         for call in graph.calls

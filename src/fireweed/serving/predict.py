@@ -260,9 +260,7 @@ def _direct(model: Any) -> Callable[[Any], Any] | None:
     """Return the function that answers by the kernels alone, made at the first answer; None where they cannot."""
     from fireweed.serving.direct import direct_answers
 
-    if model not in _DIRECT:
-        _DIRECT[model] = direct_answers(model)
-    return _DIRECT[model]
+    return _made_once(_DIRECT, direct_answers, model)
 
 
 def _folded(model: Any) -> Callable[[Any], Any] | None:
@@ -270,9 +268,13 @@ def _folded(model: Any) -> Callable[[Any], Any] | None:
     from fireweed.serving.folding import folded_answers
 
     _ASKED.add(model)
-    if model not in _FOLDED:
-        _FOLDED[model] = folded_answers(model)
-    return _FOLDED[model]
+    return _made_once(_FOLDED, folded_answers, model)
+
+
+def _made_once(made: WeakKeyDictionary[Any, Any], make: Callable[[Any], Any], model: Any) -> Any:
+    if model not in made:
+        made[model] = make(model)
+    return made[model]
 
 
 def _by_keras(bundle: "Bundle", squares: Sequence[np.ndarray], batch_size: int) -> np.ndarray:

@@ -10,14 +10,12 @@ from typing import Any
 
 import keras
 
+from fireweed.devices.backends import computes_on_cpu
+
 
 def queues_steps() -> bool:
     """Return whether the device computes beside Python; on a CPU it is the same cores that would be fought over."""
-    if keras.backend.backend() != "jax":
-        return False
-    import jax
-
-    return bool(jax.default_backend() != "cpu")
+    return keras.backend.backend() == "jax" and not computes_on_cpu()
 
 
 class PromptCallbacks(keras.callbacks.CallbackList):

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from fireweed.devices.backends import computes_on_cpu
 from fireweed.errors import FireweedError, RunError
 from fireweed.files import disk_full
 from fireweed.recipe import Recipe, TrainingSettings
@@ -134,9 +135,7 @@ def compile_model(
     if keras.backend.backend() != "tensorflow":
         jit: bool | str = "auto"
     elif compile == "auto":
-        import tensorflow as tf
-
-        jit = "auto" if tf.config.list_logical_devices("GPU") else False
+        jit = False if computes_on_cpu() else "auto"
     else:
         jit = compile == "xla"
     model.compile(
