@@ -122,7 +122,7 @@ class TrainingSettings(_Table):
     batch: int = Field(0, ge=0, le=65_536)
     steps_at_least: int = Field(0, ge=0)
     steps_at_most: int = Field(0, ge=0)
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    optimizer: Literal["adam", "adamw", "muon", "sgd"] = "adam"
     weight_decay: float = Field(0.0, ge=0, le=1)
     momentum: float = Field(0.9, ge=0, lt=1)
     clip_norm: float = Field(0.0, ge=0)

@@ -1,5 +1,6 @@
 """Optimizers from a recipe, with a learning rate that is a table: one number for every step."""
 
+import math
 from typing import Any
 
 import keras
@@ -30,6 +31,29 @@ class TableSchedule(keras.optimizers.schedules.LearningRateSchedule):
         return {"rates": self.rates.tolist()}
 
 
+class KernelMuon(keras.optimizers.Muon):
+    """Muon for the kernels of convolutions, as Keras's own is for dense ones; AdamW for all else.
+
+    The momentum of a kernel is made orthogonal as a matrix of shape (height * width * channels, filters), so that a step
+    changes the kernel alike in all directions (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon), and
+    scaled so that rates and decays which suit AdamW suit it too (Liu et al., arXiv 2502.16982). Keras's own leaves
+    kernels of four dimensions to AdamW. The classifier's kernel and those of depthwise convolutions, which are no
+    matrices, stay with AdamW.
+    """
+
+    def _should_use_adamw(self, variable: Any) -> bool:
+        shape = variable.shape
+        return not (len(shape) == 4 and shape[-1] > 1 and variable.path.endswith("/kernel"))
+
+    def zeropower_via_newtonschulz5(self, x: Any, steps: int) -> Any:
+        flat = super().zeropower_via_newtonschulz5(keras.ops.reshape(x, (-1, x.shape[-1])), steps)
+        return keras.ops.reshape(flat, x.shape)
+
+    def lr_adjust(self, x: Any) -> Any:
+        rows, columns = math.prod(x.shape[:-1]), x.shape[-1]
+        return x * (self.rms_rate * math.sqrt(max(rows, columns)))
+
+
 def build_optimizer(settings: TrainingSettings, rates: np.ndarray, model: keras.Model) -> keras.optimizers.Optimizer:
     """Return the recipe's optimizer, built for the model's trainable variables."""
     common = {"learning_rate": TableSchedule(rates), "global_clipnorm": settings.clip_norm or None}
@@ -38,6 +62,8 @@ def build_optimizer(settings: TrainingSettings, rates: np.ndarray, model: keras.
         optimizer = keras.optimizers.SGD(momentum=settings.momentum, nesterov=True, weight_decay=decay, **common)
     elif settings.optimizer == "adamw":
         optimizer = keras.optimizers.AdamW(weight_decay=decay or 0.0, **common)
+    elif settings.optimizer == "muon":
+        optimizer = KernelMuon(weight_decay=decay, adam_weight_decay=decay, **common)
     else:
         optimizer = keras.optimizers.Adam(weight_decay=decay, **common)
     if decay:
