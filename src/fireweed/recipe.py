@@ -29,12 +29,17 @@ class _Table(BaseModel):
 
 
 class DataSettings(_Table):
-    """How the photos are split and made square."""
+    """How the photos are split and made square.
+
+    photos_per_class: training photos of each class that are used at most; 0 is all. To learn what fewer photos give.
+    margin:           side of the cached training photo over the largest side trained on.
+    """
 
     validation: float = Field(0.19, ge=0.01, le=0.8)
     test: float = Field(0.10, ge=0.0, le=0.8)
     fit: Fit = "crop"
-    margin: float = Field(1.0, ge=1.0, le=2.0)  # side of the cached training photo over the largest side trained on
+    margin: float = Field(1.0, ge=1.0, le=2.0)
+    photos_per_class: int = Field(0, ge=0)
 
     @model_validator(mode="after")
     def _leaves_training(self) -> "DataSettings":
