@@ -112,6 +112,9 @@ class TrainingSettings(_Table):
     """The optimizer and how long it works.
 
     phases:   epochs and side of each; `epochs` scales them to so many in all, `side` replaces them by one phase.
+    evaluation_scale: side of validation, prediction and the bundle over the last phase's. Random crops make what a
+              photo shows larger in training, so that a somewhat larger side fits the net better (Touvron et al. 2019,
+              https://arxiv.org/abs/1906.06423). Nets that flatten have one side only and leave it out.
     batch:    0 lets the number of photos decide.
     steps_at_least, steps_at_most: with neither `epochs` given, phases are scaled so that small sets
               get enough steps and large ones not too many; 0 is off.
@@ -124,6 +127,7 @@ class TrainingSettings(_Table):
     phases: tuple[Phase, ...] = (Phase(side=96, epochs=10),)
     epochs: int | None = Field(None, ge=1, le=100_000)
     side: int | None = Field(None, ge=8, le=2048)
+    evaluation_scale: float = Field(1.0, ge=0.5, le=2.0)
     batch: int = Field(0, ge=0, le=65_536)
     steps_at_least: int = Field(0, ge=0)
     steps_at_most: int = Field(0, ge=0)
@@ -175,8 +179,10 @@ class Recipe(_Table):
 
     @property
     def evaluation_side(self) -> int:
-        """The last phase's side: what validation, prediction and the bundle use."""
-        return self.training.phases[-1].side
+        """The side of validation, prediction and the bundle: the last phase's times `evaluation_scale`."""
+        training = self.training
+        side, scale = training.side or training.phases[-1].side, training.evaluation_scale
+        return side if scale == 1 else max(8, round(side * scale / 8) * 8)
 
 
 def recipe_names() -> list[str]:
