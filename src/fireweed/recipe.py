@@ -119,6 +119,8 @@ class TrainingSettings(_Table):
     steps_at_least, steps_at_most: with neither `epochs` given, phases are scaled so that small sets
               get enough steps and large ones not too many; 0 is off.
     average:  decay of the moving average of the weights, updated every `average_every` steps; 0 is off.
+    norm_photos: training photos, seen as evaluation sees them, from which the norm statistics of the weights that are
+              kept are computed anew at the end; 0 keeps those that training gave. See `training/norms.py`.
     keep:     "final" keeps the last averaged weights; "best" those of the best validation accuracy.
     patience: stop after so many epochs without a better validation accuracy; 0 is off; implies keep = "best".
     compile:  whether XLA compiles the steps; "auto" goes by measurement, see `training/choices.py`.
@@ -139,6 +141,7 @@ class TrainingSettings(_Table):
     class_weights: Literal["auto", "none", "balanced"] = "auto"
     average: float = Field(0.0, ge=0, lt=1)
     average_every: int = Field(4, ge=1)
+    norm_photos: int = Field(0, ge=0)
     keep: Literal["final", "best"] = "final"
     patience: int = Field(0, ge=0)
     precision: Precision = "auto"

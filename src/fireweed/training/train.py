@@ -1,6 +1,6 @@
 """The training, readable from top to bottom: twin, optimizer, average, then Keras's own `fit` once a phase."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from fireweed.training.averaging import Averaging
 from fireweed.training.checkpoints import Checkpoint, newest_checkpoint, read_checkpoint, write_checkpoint
 from fireweed.training.engine import copy_variables, fast_twin
 from fireweed.training.metrics import PhotoAccuracy
+from fireweed.training.norms import has_moving_statistics, recompute_norms
 from fireweed.training.optimizers import build_optimizer
 from fireweed.training.pacing import PromptCallbacks, queues_steps
 from fireweed.training.recording import Recorder, interrupts_noted
@@ -33,6 +34,7 @@ class TrainingInput:
                    counted from the start of the training.
     validation:    a finite one of the same at the evaluation side.
     failure:       the error that stopped the input, if one did (tf.data would show it as its own).
+    unchanged:     number -> batches of at most so many training photos, equally many in each, as evaluation sees them.
     made_at:       step -> when its batch was ready, by time.monotonic(); 0 where that is not known.
     """
 
@@ -41,6 +43,7 @@ class TrainingInput:
     batches: Callable[[int, int, int], Any]
     validation: Any
     failure: Callable[[], FireweedError | None] = lambda: None
+    unchanged: Callable[[int], Iterable[np.ndarray]] = lambda number: ()
     made_at: Callable[[int], float] = lambda step: 0.0
 
 
@@ -86,6 +89,8 @@ def train(model: keras.Model, recipe: Recipe, data: TrainingInput, folder: Path,
     with interrupts_noted(recorder):
         _fit_phases(twin, optimizer, settings, data, folder, (averaging, recorder, save))
     save.put_kept_weights_in(twin, recorder.keeps_best)
+    if settings.norm_photos and has_moving_statistics(twin):
+        recompute_norms(twin, data.unchanged(settings.norm_photos))
     if twin is not model:
         copy_variables(twin, model)
     return Outcome(
