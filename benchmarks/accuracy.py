@@ -8,7 +8,8 @@ was stopped; `keep` writes what the finished runs gave to measurements/accuracy/
 it, without photos or weights. Runs lie in runs/STUDY.
 
 A study is TOML: `set` holds settings of all variants, and each [[variant]] has `name`, `recipe`, `seeds`, `set`
-(settings, as for --set) and `test` (whether the test photos are judged too, once, when the training has ended).
+(settings, as for --set), `minutes` (as for --minutes), `pretrained` (whether it starts from ImageNet weights) and
+`test` (whether the test photos are judged too, once, when the training has ended).
 """
 
 import argparse
@@ -42,6 +43,7 @@ class Job:
     settings: tuple[str, ...]
     has_test: bool
     is_pretrained: bool
+    minutes: float | None
 
     @property
     def name(self) -> str:
@@ -80,7 +82,7 @@ def read_study(path: Path) -> list[Job]:
     shared = study.get("set", [])
     jobs = [
         (turn, Job(variant["name"], variant["recipe"], seed, (*shared, *variant.get("set", [])),
-                   variant.get("test", False), variant.get("pretrained", False)))
+                   variant.get("test", False), variant.get("pretrained", False), variant.get("minutes")))
         for variant in study["variant"]
         for turn, seed in enumerate(variant["seeds"])
     ]  # fmt: skip
@@ -93,6 +95,8 @@ def train(job: Job, photos: str, weights: str, runs: Path) -> str:
     line = [sys.executable, "-m", "fireweed"]
     training = ["train", "--data", photos, "--recipe", job.recipe, "--seed", str(job.seed), "--out", str(run)]
     training += [part for setting in job.settings for part in ("--set", setting)]
+    if job.minutes is not None:
+        training += ["--minutes", str(job.minutes)]
     if job.is_pretrained:
         training += ["--weights", weights]
     started = time.time()
@@ -119,7 +123,7 @@ def keep(study: str, jobs: list[Job], runs: Path) -> None:
         ours = [job for job in finished if job.variant == variant]
         results = [run_result(job, runs) for job in ours]
         variants.append({"name": variant, "recipe": ours[0].recipe, "set": list(ours[0].settings),
-                         **summary(results), "runs": results})  # fmt: skip
+                         "minutes": ours[0].minutes, **summary(results), "runs": results})  # fmt: skip
         for job in ours:
             shutil.copy(runs / job.name / "history.csv", folder / study / f"{job.name}.csv")
     text = json.dumps({"study": study, "variants": variants}, indent=1, ensure_ascii=False)

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -35,6 +36,19 @@ def test_a_study_runs_the_first_seed_of_every_variant_before_the_second_of_any(t
     jobs = accuracy.read_study(path)
     assert [job.name for job in jobs] == ["a-0", "b-5", "a-1"]
     assert jobs[1].settings == ("training.batch=16", "training.batch=8"), "a variant's own setting comes last and wins"
+
+
+def test_a_run_is_asked_for_what_its_variant_says(monkeypatch, tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text('[[variant]]\nname = "a"\nrecipe = "demo"\nseeds = [3]\nminutes = 5\npretrained = true\n')
+    asked = []
+    monkeypatch.setattr(
+        accuracy.subprocess, "run", lambda line, **_: asked.append(line) or SimpleNamespace(returncode=0)
+    )
+    accuracy.train(accuracy.read_study(path)[0], "photos", "weights.h5", tmp_path)
+    words = " ".join(asked[0])
+    for part in ("--recipe demo", "--seed 3", "--minutes 5", "--weights weights.h5", "--data photos"):
+        assert part in words
 
 
 def test_what_a_run_spent_is_counted_by_the_epochs_that_it_ran():
