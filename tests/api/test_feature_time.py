@@ -82,6 +82,17 @@ def test_sides_shrink_only_where_no_view_fits():
         fitted(0.5, timer)
 
 
+def test_only_sides_that_seem_to_fit_are_timed():
+    timed = []
+
+    def timer(side):
+        timed.append(side)
+        return 5.0 * (128 / side) ** 2, 1.0
+
+    assert fitted(2, timer).evaluation_side == 64  # 1,200 photos in 71 s
+    assert timed == [128, 64]
+
+
 def test_a_short_time_cuts_the_heads_epochs():
     found = fitted(1, lambda side: (1e5, 1.0), asked=recipe(epochs=400))
     assert 1 <= found.total_epochs < 400 and found.training.views == found.total_epochs
