@@ -183,9 +183,7 @@ def test_a_run_stopped_and_gone_on_with_ends_in_a_plain_net_and_keeps_no_feature
     monkeypatch.setattr(featuring, "outputs", counting)
     folder = train_run(request, Reporter(Console(file=said, width=500)))
     assert folder.is_finished and not folder.has_features and len(folder.history()) == 3
-    (figures,) = [
-        value for name, value in remembered().items() if name == speed_name(folder.resolved(), 32, choose_device())
-    ]
+    figures = remembered()[speed_name(folder.resolved(), 32, choose_device())]
     assert set(figures) == {"forward", "head"}
     evaluation, _ = evaluate_run(folder.path, None, "validation", SILENT)
     assert evaluation["accuracy"] == pytest.approx(folder.history()[-1]["val_accuracy"], abs=1e-6)
