@@ -1,6 +1,7 @@
 """A frozen net's head learns from features computed once: as the whole net would, and never twice the same work."""
 
 import io
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ from fireweed.api.preparing import prepare_data
 from fireweed.api.timing import speed_name
 from fireweed.data.featurebatches import FeatureBatches
 from fireweed.devices import choose_device
+from fireweed.errors import DataError
 from fireweed.recipe import DataSettings, checked
 from fireweed.remembered import remembered
 from fireweed.reporting import Reporter
@@ -162,6 +164,14 @@ def test_progress_is_told_in_photos_with_rate_and_time_left(catalog, tmp_path):
     assert f"features: 16 of {total} photos, " in said.getvalue()
     line = next(line for line in said.getvalue().splitlines() if line.startswith("features: 24 of"))
     assert "images/s" in line and line.endswith("left")
+
+
+def test_a_photo_that_vanished_is_named(catalog, tmp_path, monkeypatch):
+    monkeypatch.setenv("FIREWEED_CACHE_GB", "0")
+    photo = catalog.part("train").photos[7]
+    Path(photo.path).unlink()
+    with pytest.raises(DataError, match=f"{photo.name} could be read when the run began and cannot any more"):
+        head_trained(tmp_path / "run", recipe(views=1), catalog)
 
 
 def test_a_run_stopped_and_gone_on_with_ends_in_a_plain_net_and_keeps_no_features(make_photos, tmp_path, monkeypatch):
