@@ -47,6 +47,12 @@ def test_a_bad_setting_is_refused_in_one_line_that_names_it(setting, words):
     assert words in str(error.value) and "\n" not in str(error.value)
 
 
+def test_views_are_for_a_frozen_net():
+    assert read_recipe("xception", ["training.views=2", "model.freeze=true"]).training.views == 2
+    with pytest.raises(RecipeError, match=r"training\.views.*received 3.*--freeze.*training\.views=0"):
+        read_recipe("xception", ["training.views=3"])
+
+
 def test_settings_are_toml_or_text_and_come_after_changes():
     changes = {"training.batch": 64, "model.freeze": None}
     recipe = read_recipe("demo", ["model.name=xception", "training.batch=8"], changes)

@@ -3,7 +3,7 @@
 import pytest
 
 from fireweed.recipe import Phase, checked
-from fireweed.resolving import class_weights, resolve
+from fireweed.resolving import class_weights, resolve, view_of_epochs
 
 
 def asked(**training):
@@ -61,3 +61,10 @@ def test_class_weights_are_inverse_to_the_counts_and_capped():
 def test_resolving_a_resolved_recipe_changes_nothing():
     once = resolve(asked(steps_at_least=120), [20, 70], default_batch=8).recipe
     assert resolve(once, [20, 70], default_batch=16).recipe == once
+
+
+def test_each_phase_takes_its_first_epochs_as_views_in_turn():
+    training = asked().training
+    assert view_of_epochs(training) == [0, 1, 2, 3, 4, 5]
+    assert view_of_epochs(training.model_copy(update={"views": 3})) == [0, 1, 2, 0, 4, 5]
+    assert view_of_epochs(training.model_copy(update={"views": 1})) == [0, 0, 0, 0, 4, 4]

@@ -123,6 +123,8 @@ class TrainingSettings(_Table):
               kept are computed anew at the end; 0 keeps those that training gave. See `training/norms.py`.
     keep:     "final" keeps the last averaged weights; "best" those of the best validation accuracy.
     patience: stop after so many epochs without a better validation accuracy; 0 is off; implies keep = "best".
+    views:    for a frozen net: epochs' worth of changed photos that the backbone looks at in each phase, whose features
+              serve the later epochs in another order; 0: every epoch has its own.
     compile:  whether XLA compiles the steps; "auto" goes by measurement, see `training/choices.py`.
     """
 
@@ -144,6 +146,7 @@ class TrainingSettings(_Table):
     norm_photos: int = Field(0, ge=0)
     keep: Literal["final", "best"] = "final"
     patience: int = Field(0, ge=0)
+    views: int = Field(0, ge=0, le=100_000)
     precision: Precision = "auto"
     compile: Compile = "auto"
     seed: int = Field(0, ge=0, lt=2**32)
@@ -250,9 +253,15 @@ def checked(tables: Mapping[str, Any]) -> Recipe:
         RecipeError: names the key, the value received and what is allowed, in one line.
     """
     try:
-        return Recipe.model_validate(tables)
+        recipe = Recipe.model_validate(tables)
     except ValidationError as error:
         raise RecipeError(_explained(error)) from error
+    if recipe.training.views and not recipe.model.freeze:
+        raise RecipeError(
+            f"setting 'training.views': a net that is not frozen sees new photos in every epoch, received "
+            f"{recipe.training.views}; freeze it (--freeze) or leave the views out (--set training.views=0)"
+        )
+    return recipe
 
 
 def with_epochs(phases: tuple[Phase, ...], epochs: int) -> tuple[Phase, ...]:

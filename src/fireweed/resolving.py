@@ -60,6 +60,18 @@ def class_weights(kind: str, counts: Sequence[int]) -> tuple[float, ...] | None:
     return tuple(min(mean / count, LARGEST_WEIGHT) if count else 1.0 for count in counts)
 
 
+def view_of_epochs(training: TrainingSettings) -> list[int]:
+    """Return for each epoch of a frozen net, counted from 0, the one whose photos give its features.
+
+    In each phase the first epochs have their own, as many as there are views; later ones take these in turn.
+    """
+    views: list[int] = []
+    for phase in training.phases:
+        first, count = len(views), min(training.views or phase.epochs, phase.epochs)
+        views += [first + epoch % count for epoch in range(phase.epochs)]
+    return views
+
+
 def planned_changes(settings: AugmentSettings) -> PlannedChanges:
     """Return the recipe's augmentation as the plan takes it."""
     return PlannedChanges(

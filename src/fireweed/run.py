@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from fireweed.files import explained, held_alone, remove_scraps, write_text
 from fireweed.recipe import Recipe, checked
 
 FILES = ("recipe.toml", "photos.csv", "history.csv", "report.html", "model.keras", "fireweed.json", "environment.json")
-FOLDERS = ("checkpoints", "logs")
+FOLDERS = ("checkpoints", "logs", "features")
 PHOTO_COLUMNS = ("name", "class", "part", "key", "group")
 
 
@@ -66,6 +67,14 @@ class RunFolder:
     @property
     def has_checkpoint(self) -> bool:
         return any(self.file("checkpoints").glob("epoch-*.npz"))
+
+    @property
+    def has_features(self) -> bool:
+        return self.file("features").is_dir()
+
+    def drop_features(self) -> None:
+        """Remove the features that a frozen net's head was trained on; a finished run has no use for them."""
+        shutil.rmtree(self.file("features"), ignore_errors=True)
 
     def check_usable(self, facts: RunFacts) -> None:
         """Make sure that a run with these facts may begin or go on here. Writes nothing.

@@ -28,6 +28,9 @@ assert run([*training, "--set", "training.average=0.9", "--set", "training.avera
 assert not [thread for thread in threading.enumerate() if thread.name.startswith("batches")]
 assert run(["predict", out, photos, "--json"]) == 0
 assert run(["evaluate", out, "--part", "validation"]) == 0
+frozen = ["--backend", "jax", "--model", "mobilenetv2", "--weights", "none", "--freeze", "--side", "32"]
+frozen += ["--epochs", "3", "--set", "training.views=2", "--out", out + "-frozen"]
+assert run(["train", "--data", photos, *frozen]) == 0
 # where TensorFlow is installed, only Keras itself imports it, as it saves a model: to tell its types from others
 assert all("serialize_keras_object" in stack for stack in Absent.asked), Absent.asked[0]
 assert run(["train", "--data", missing, "--backend", "jax"]) == 2
@@ -50,3 +53,6 @@ def test_training_predicting_and_evaluating_need_no_tensorflow(make_photos, tmp_
     written = {"report.html", "model.keras", "fireweed.json", "evaluation-validation.json"}
     assert written <= {path.name for path in run.iterdir()}
     assert list(Path(run, "logs", "validation").iterdir())
+    frozen = tmp_path / "run-frozen"
+    assert len((frozen / "history.csv").read_text().splitlines()) == 4 and "seen in" in done.stdout
+    assert written <= {path.name for path in frozen.iterdir()} and not (frozen / "features").exists()

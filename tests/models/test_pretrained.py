@@ -7,7 +7,7 @@ from keras import applications, layers
 
 from fireweed.errors import ModelError
 from fireweed.models.cost import total_cost
-from fireweed.models.pretrained import copy_backbone, features_of, keras_backbone
+from fireweed.models.pretrained import copy_backbone, features_of, keras_backbone, split_frozen
 from fireweed.models.registry import build_model, weight_file
 
 FAMILIES = {
@@ -71,6 +71,16 @@ def test_c14_a_frozen_backbone_keeps_every_weight_and_statistic():
 def test_a_frozen_backbone_drops_nothing_out():
     features = features_of(build_model("efficientnet-b0", 5, 32, freeze=True))
     assert np.array_equal(np.asarray(features(a_photo(32), training=True)), np.asarray(features(a_photo(32))))
+
+
+def test_a_split_net_gives_what_the_whole_net_gives_and_has_its_variables():
+    model = build_model("mobilenetv2", 5, None, freeze=True, dropout=0.3)
+    backbone, head = split_frozen(model)
+    assert backbone.output_shape == (None, 1280) and [layer.name for layer in head.layers[1:]] == ["dropout", "classes"]
+    assert np.array_equal(np.asarray(head(backbone(a_photo()))), np.asarray(model(a_photo())))
+    kernel, bias = head.trainable_variables
+    assert model.trainable_variables[0] is kernel and model.trainable_variables[1] is bias
+    assert not backbone.trainable_variables and len(model.weights) == len(backbone.weights) + 2
 
 
 def test_without_freezing_all_that_can_learn_learns():

@@ -12,7 +12,7 @@ from shaken_nets import norm, photos, shake
 from fireweed.bundle import Bundle
 from fireweed.kernels import native
 from fireweed.models.registry import ENTRIES, build_model
-from fireweed.serving import folding, predict
+from fireweed.serving import answering, folding
 from fireweed.serving.folding import folded_answers
 from fireweed.serving.predict import predict_arrays
 
@@ -171,7 +171,7 @@ def test_a_layer_too_large_for_a_constant_keeps_its_variable(monkeypatch):
 
 
 def test_answers_come_from_the_folded_net_and_it_goes_with_its_model(monkeypatch):
-    monkeypatch.setattr(predict, "_direct", lambda model: None)
+    monkeypatch.setattr(answering, "_direct", lambda model: None)
     model = shake(build_model("squeezenet", 3, 32))
     bundle = Bundle(model, ("a", "b", "c"), 32, "crop", {})
     expected = model.predict(photos(32, 7).astype(np.float32), verbose=0)

@@ -13,7 +13,7 @@ from fireweed.data.plan import Plan
 from fireweed.data.squarefile import file_bytes
 from fireweed.data.squares import SquareCache
 from fireweed.data.store import LIMIT_VARIABLE, open_store
-from fireweed.errors import RunError
+from fireweed.errors import FireweedError, RunError
 from fireweed.models.registry import build_model, find_entry
 from fireweed.recipe import Recipe
 from fireweed.resolving import planned_changes
@@ -43,11 +43,12 @@ def seed_everything(seed: int, deterministic: bool, precision: str) -> None:
 def build_for_training(recipe: Recipe, classes: int, has_checkpoint: bool = False) -> tuple["keras.Model", str]:
     """Return the recipe's net for the sides of all its phases, and a sentence on the weights it starts from.
 
-    has_checkpoint: a checkpoint will replace all weights, so that none need be loaded.
+    has_checkpoint: a checkpoint will replace all weights, so that none need be loaded; that of a frozen net has its
+                    head alone.
     """
     side = recipe.evaluation_side if find_entry(recipe.model.name).has_flatten else None
     settings = recipe.model
-    if has_checkpoint:
+    if has_checkpoint and not settings.freeze:
         return build_model(settings.name, classes, side, freeze=settings.freeze, dropout=settings.dropout), ""
     if settings.weights in ("none", "imagenet"):
         model = build_model(settings.name, classes, side, weights=settings.weights, freeze=settings.freeze,
@@ -82,6 +83,8 @@ class TrainingParts:
     """The training and validation photos of a run, cached, planned and ready to be batched.
 
     class_weights: factor of each class in the loss, or None.
+
+    plan: of all epochs. training, validation: the batches of both parts.
     """
 
     def __init__(self, recipe: Recipe, catalog: Catalog, class_weights: Sequence[float] | None) -> None:
@@ -97,15 +100,15 @@ class TrainingParts:
         self.validation_cache = SquareCache(
             validation.photos, recipe.evaluation_side, recipe.data.fit, store=self._store
         )
-        self._plan = Plan(
+        self.plan = Plan(
             settings.seed, [photo.key for photo in training.photos], training.labels(), settings.batch,
             planned_changes(recipe.augment), class_weights,
         )  # fmt: skip
-        self._training = Batches(
+        self.training = Batches(
             self.training_cache, training.labels(), classes, settings.batch, settings.label_smoothing
         )
-        self._validation = Batches(self.validation_cache, self.validation_labels, classes, settings.batch)
-        self.photos, self.steps = len(training), self._training.steps
+        self.validation = Batches(self.validation_cache, self.validation_labels, classes, settings.batch)
+        self.photos, self.steps = len(training), self.training.steps
 
     def input(self) -> "TrainingInput":
         """Return the batches as the training takes them."""
@@ -114,12 +117,16 @@ class TrainingParts:
         return TrainingInput(
             photos=self.photos,
             steps=self.steps,
-            batches=lambda side, first, last: self._training.training(self._plan, side, first, last),
-            validation=self._validation.evaluation(),
-            failure=lambda: self._training.failure or self._validation.failure,
+            batches=lambda side, first, last: self.training.training(self.plan, side, first, last),
+            validation=self.validation.evaluation(),
+            failure=self.failure,
             unchanged=self._unchanged,
-            made_at=self._training.made_at,
+            made_at=self.training.made_at,
         )
+
+    def failure(self) -> FireweedError | None:
+        """Return the error that stopped the making of batches, if one did."""
+        return self.training.failure or self.validation.failure
 
     def _unchanged(self, number: int) -> Iterator[np.ndarray]:
         """Yield training photos as validation sees them, uint8 (batch, side, side, 3); the same ones in every run."""
@@ -162,8 +169,8 @@ class TrainingParts:
         return self.validation_cache.gather(np.arange(len(self.validation_labels)))
 
     def close(self) -> None:
-        self._training.close()
-        self._validation.close()
+        self.training.close()
+        self.validation.close()
         self.training_cache.close()
         self.validation_cache.close()
         if self._store is not None:

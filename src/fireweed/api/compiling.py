@@ -26,7 +26,8 @@ def with_compile(
     side = main_side(recipe.training.phases)
     known: Figures = {}
     expected = None
-    if recipe.training.compile == "auto" and choice.backend == "tensorflow" and not is_repeatable:
+    is_whole = not recipe.model.freeze  # a frozen net's steps are those of its head, too short to be worth a trial
+    if recipe.training.compile == "auto" and choice.backend == "tensorflow" and not is_repeatable and is_whole:
         known = known_figures(recipe, side, choice)
         expected = expected_seconds(recipe, classes, photos, choice) if may_try else None
 

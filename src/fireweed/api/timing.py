@@ -34,7 +34,7 @@ def expected_seconds(recipe: Recipe, classes: int, photos: int, choice: DeviceCh
         if not any(rates):
             if choice.kind != "cpu":
                 return None
-            rates.append(_guessed_rate(recipe, classes, phase.side))
+            rates.append(guessed_rate(recipe, classes, phase.side))
         ground = next(number for number, rate in enumerate(rates) if rate)
         seconds += phase.epochs * photos / rates[ground]
         weakest = max(weakest, ground)
@@ -42,10 +42,10 @@ def expected_seconds(recipe: Recipe, classes: int, photos: int, choice: DeviceCh
 
 
 def remember_rates(recipe: Recipe, history: list[dict[str, Any]], choice: DeviceChoice) -> None:
-    """Keep the images/s of each side of a finished run for later estimates."""
-    kind = "xla" if recipe.training.compile == "xla" else "none"
+    """Keep the images/s of each side of a finished run for later estimates; a frozen net's are those of its head."""
+    name = "run xla" if recipe.training.compile == "xla" else "run none"
     for side, rate in {int(row["side"]): float(row["images_per_second"]) for row in history}.items():
-        remember(speed_name(recipe, side, choice), {f"run {kind}": rate})
+        remember(speed_name(recipe, side, choice), {"head" if recipe.model.freeze else name: rate})
 
 
 def measured_speed(
@@ -92,6 +92,7 @@ def multiply_adds(net: str, classes: int, side: int) -> int:
     return total_cost(build_model(net, classes, side)).multiply_adds
 
 
-def _guessed_rate(recipe: Recipe, classes: int, side: int) -> float:
+def guessed_rate(recipe: Recipe, classes: int, side: int, passes: int = PASSES) -> float:
+    """Return the images/s that a CPU may reach, guessed from its matrix rate; passes: forward passes' work a photo."""
     each = multiply_adds(recipe.model.name, classes, side)
-    return SHARE_OF_MATRIX_RATE * matrix_rate() / (PASSES * max(each, 1))
+    return SHARE_OF_MATRIX_RATE * matrix_rate() / (passes * max(each, 1))

@@ -20,7 +20,7 @@ from fireweed.kernels.native import library_name
 from fireweed.models.registry import find_entry
 from fireweed.recipe import Recipe
 from fireweed.reporting import Reporter, duration
-from fireweed.resolving import Resolved, resolve
+from fireweed.resolving import Resolved, resolve, view_of_epochs
 from fireweed.run import RunFacts, RunFolder
 from fireweed.text import counted, is_text, readable
 
@@ -78,12 +78,15 @@ def train_run(request: TrainRequest, reporter: Reporter) -> RunFolder:
         with folder.alone():
             _carry_out(request, facts, prepared, choice, folder, started, reporter)
     except KeyboardInterrupt:
-        goes_on = (
-            "goes on after the last finished epoch" if folder.has_checkpoint else "begins anew: no epoch has ended"
-        )
-        reporter.say(f"stopped; the same command {goes_on} ({folder.path})")
+        reporter.say(f"stopped; the same command {_how_to_go_on(folder)} ({folder.path})")
         raise
     return folder
+
+
+def _how_to_go_on(folder: RunFolder) -> str:
+    if folder.has_checkpoint:
+        return "goes on after the last finished epoch"
+    return "goes on with the features it has" if folder.has_features else "begins anew: no epoch has ended"
 
 
 def _carry_out(
@@ -91,6 +94,7 @@ def _carry_out(
     folder: RunFolder, started: float, reporter: Reporter,
 ) -> None:  # fmt: skip
     from fireweed.api.building import TrainingParts, build_for_training, seed_everything
+    from fireweed.api.featuring import train_head
     from fireweed.api.finishing import finish
     from fireweed.api.timing import remember_rates
     from fireweed.training.train import train
@@ -110,9 +114,13 @@ def _carry_out(
         if not folder.is_started:
             folder.start(facts, recipe, prepared.catalog, prepared.groups)
         folder.write_json("environment.json", environment_facts(choice))
-        outcome = train(model, recipe, parts.input(), folder.path, reporter)
+        if recipe.model.freeze:
+            outcome = train_head(model, recipe, parts, folder, choice, reporter)
+        else:
+            outcome = train(model, recipe, parts.input(), folder.path, reporter)
         remember_rates(recipe, outcome.history, choice)
         finish(folder, recipe, model, outcome, parts, prepared.catalog, reporter)
+        folder.drop_features()
     finally:
         parts.close()
 
@@ -124,7 +132,7 @@ def _resolved(
     """Return the recipe with every number decided; what was decided at the first start holds, on any machine."""
     counts = [int(count) for count in catalog.part("train").counts()]
     asked = facts.asked
-    if request.minutes is not None:  # then time decides, not the number of steps
+    if request.minutes is not None and not asked.model.freeze:  # then time decides, not the number of steps
         free = asked.training.model_copy(update={"steps_at_least": 0, "steps_at_most": 0})
         asked = asked.model_copy(update={"training": free})
     resolved = resolve(
@@ -140,15 +148,18 @@ def _resolved(
     )  # fmt: skip
     if request.minutes is not None:
         from fireweed.api.budget import fit_to_minutes
+        from fireweed.api.feature_time import fit_views_to_minutes
 
+        fit = fit_views_to_minutes if asked.model.freeze else fit_to_minutes
         keeps_sides = asked.training.side is not None
-        return fit_to_minutes(resolved, catalog, request.minutes, started, keeps_sides, choice, reporter)
+        return fit(resolved, catalog, request.minutes, started, keeps_sides, choice, reporter)
     return resolved
 
 
 def _announce(
     recipe: Recipe, model: Any, classes: int, parts: Any, choice: DeviceChoice, reporter: Reporter
 ) -> None:  # fmt: skip
+    from fireweed.api.feature_time import expected_head_seconds
     from fireweed.api.timing import expected_seconds
 
     phases = ", ".join(f"{p.epochs} at {p.side} px" for p in recipe.training.phases)
@@ -165,7 +176,12 @@ def _announce(
         )  # fmt: skip
     for note in parts.cache_notes():
         reporter.say(note)
-    expected = expected_seconds(recipe, classes, parts.photos, choice)
+    if recipe.model.freeze:
+        views = len(set(view_of_epochs(recipe.training)))
+        reporter.say(f"frozen: the backbone looks at {counted(views, 'view')} of the photos, then the head is trained")
+        expected = expected_head_seconds(recipe, classes, parts.photos, len(parts.validation_labels), choice)
+    else:
+        expected = expected_seconds(recipe, classes, parts.photos, choice)
     if expected is None:
         reporter.say("how long it takes shows in the first epoch; --epochs, --side or --minutes make it shorter")
     else:

@@ -65,16 +65,17 @@ class Batches:
             self._made_at[int(step)] = time.monotonic()
             return made
 
-        return self._dataset(make, first_step, last_step, side_px)
+        return self.dataset(make, first_step, last_step, np.uint8, (side_px, side_px, 3))
 
-    def evaluation(self) -> Any:
-        """Return one pass over all photos in their order, unchanged, at the cache's side."""
+    def evaluation(self, first_step: int = 0, last_step: int | None = None) -> Any:
+        """Return one pass over all photos in their order, unchanged, at the cache's side, or some steps of it."""
         rows = evaluation_rows(len(self._labels), self.batch)
+        last_step = self.steps if last_step is None else last_step
 
         def make(step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             return self.make_batch(_row(rows, int(step)), self.cache.side_px)
 
-        return self._dataset(make, 0, self.steps, self.cache.side_px)
+        return self.dataset(make, first_step, last_step, np.uint8, (self.cache.side_px, self.cache.side_px, 3))
 
     def make_batch(self, rows: Rows, side_px: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Carry out one row of a plan (a `Rows` of one step)."""
@@ -85,11 +86,20 @@ class Batches:
         for place, square in zip(np.flatnonzero(mixed), self.cache.gather(partner[mixed]), strict=True):
             partners[place] = square
         images = apply_step(squares, rows, 0, side_px, partners)
-        share = rows.mix[0][:, None]
-        targets = share * self._one_hot[self._labels[index]] + (1 - share) * self._one_hot[self._labels[partner]]
-        return images, targets.astype(np.float32), (rows.loss_weight[0] * self._weight).astype(np.float32)
+        return images, *self.targets_and_weights(index, partner, rows.mix[0], rows.loss_weight[0])
 
-    def _dataset(self, make: Callable[[int], tuple], first_step: int, last_step: int, side_px: int) -> Any:
+    def targets_and_weights(
+        self, index: np.ndarray, partner: np.ndarray, mix: np.ndarray, loss_weight: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return a batch's targets and weights; the arrays of shape (batch,) are those of a plan's `Rows`."""
+        share = mix[:, None]
+        targets = share * self._one_hot[self._labels[index]] + (1 - share) * self._one_hot[self._labels[partner]]
+        return targets.astype(np.float32), (loss_weight * self._weight).astype(np.float32)
+
+    def dataset(
+        self, make: Callable[[int], tuple], first_step: int, last_step: int, dtype: Any, shape: tuple[int, ...]
+    ) -> Any:
+        """Return what `make` gives for each step, made ahead: inputs of a dtype and shape, targets, weights."""
         import keras
 
         # Each batch is one call in one thread; OpenCV's own threads would take the cores from the step.
@@ -103,7 +113,7 @@ class Batches:
                 raise
 
         if keras.backend.backend() == "tensorflow":
-            return self._by_tensorflow(guarded, first_step, last_step, side_px)
+            return self._by_tensorflow(guarded, first_step, last_step, dtype, shape)
         return self._by_threads(guarded, first_step, last_step)
 
     def _by_threads(self, make: Callable[[int], tuple], first_step: int, last_step: int) -> Any:
@@ -114,18 +124,20 @@ class Batches:
             self._pool = ThreadPoolExecutor(threads, thread_name_prefix="batches")
         return Ahead(make, first_step, last_step, self._pool, ahead)
 
-    def _by_tensorflow(self, make: Callable[[int], tuple], first_step: int, last_step: int, side_px: int) -> Any:
+    def _by_tensorflow(
+        self, make: Callable[[int], tuple], first_step: int, last_step: int, dtype: Any, shape: tuple[int, ...]
+    ) -> Any:
         tf = tensorflow()
         classes = self._one_hot.shape[1]
 
         def batch(step: Any) -> tuple:
-            images, targets, weights = tf.numpy_function(
-                make, [step], (tf.uint8, tf.float32, tf.float32), stateful=False
+            inputs, targets, weights = tf.numpy_function(
+                make, [step], (tf.as_dtype(dtype), tf.float32, tf.float32), stateful=False
             )
-            images.set_shape((self.batch, side_px, side_px, 3))
+            inputs.set_shape((self.batch, *shape))
             targets.set_shape((self.batch, classes))
             weights.set_shape((self.batch,))
-            return images, targets, weights
+            return inputs, targets, weights
 
         options = tf.data.Options()
         options.autotune.enabled = False  # its thread holds an iterator's end up to half a second

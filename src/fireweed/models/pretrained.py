@@ -85,6 +85,19 @@ def features_of(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, model.get_layer("gap").input, name="features")
 
 
+def split_frozen(model: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """Return a pretrained net in two parts that share its layers: photo to averaged features, features to classes.
+
+    The features are of shape (batch, channels); whatever trains the second part, the head, trains the net.
+    """
+    averaged = model.get_layer("gap").output
+    features = keras.Input(averaged.shape[1:], name="features", dtype=averaged.dtype)
+    x = features
+    for layer in model.layers[model.layers.index(model.get_layer("gap")) + 1 :]:
+        x = layer(x)
+    return keras.Model(model.input, averaged, name="backbone"), keras.Model(features, x, name="head")
+
+
 def copy_backbone(source: keras.Model, model: keras.Model) -> None:
     """Copy the weights of keras.applications' net `source` into the backbone of `model`.
 

@@ -9,7 +9,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakKeyDictionary, WeakSet
 
 import natsort
 import numpy as np
@@ -19,6 +18,7 @@ from fireweed.data.folders import is_hidden
 from fireweed.data.names import shown
 from fireweed.data.parallel import processors
 from fireweed.errors import DataError, PhotoError
+from fireweed.serving.answering import outputs
 
 if TYPE_CHECKING:
     from fireweed.bundle import Bundle
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 MAX_PHOTO_BYTES = 256 << 20
 MOST_WORKERS = 8
 _SMALLEST = 1e-30  # a probability below it counts as it, where logarithms are taken
-_FOLDED: WeakKeyDictionary[Any, Callable[[Any], Any] | None] = WeakKeyDictionary()  # of each model that was asked
-_DIRECT: WeakKeyDictionary[Any, Callable[[Any], Any] | None] = WeakKeyDictionary()  # likewise
-_ASKED: WeakSet[Any] = WeakSet()  # models that answered about a first photo alone
 
 Photo = TypeVar("Photo")
 
@@ -239,59 +236,9 @@ def _probabilities(bundle: "Bundle", squares: Sequence[np.ndarray], batch_size: 
     """Return float32 (len(squares), classes)."""
     if not squares:
         return np.zeros((0, len(bundle.classes)), np.float32)
-    first = _at_once if len(squares) == 1 else _folded
-    function = _direct(bundle.model) or first(bundle.model) or _folded(bundle.model)
-    answers = _by_keras(bundle, squares, batch_size) if function is None else np.asarray(function(np.stack(squares)))
+    answers = outputs(bundle.model, squares, batch_size)
     temperature = bundle.facts.get("temperature")
     return answers if temperature is None else _tempered(answers, temperature)
-
-
-def _at_once(model: Any) -> Callable[[Any], Any] | None:
-    """Return the model itself, operation by operation, for a first photo alone: compiling takes longer than that."""
-    import keras
-
-    if model in _ASKED or keras.backend.backend() != "tensorflow" or not isinstance(model, keras.Model):
-        return None
-    _ASKED.add(model)
-    return lambda batch: model(batch.astype(np.float32), training=False)
-
-
-def _direct(model: Any) -> Callable[[Any], Any] | None:
-    """Return the function that answers by the kernels alone, made at the first answer; None where they cannot."""
-    from fireweed.serving.direct import direct_answers
-
-    return _made_once(_DIRECT, direct_answers, model)
-
-
-def _folded(model: Any) -> Callable[[Any], Any] | None:
-    """Return the model's compiled function, made at its first answer; None where Keras's own serves as well."""
-    from fireweed.serving.folding import folded_answers
-
-    _ASKED.add(model)
-    return _made_once(_FOLDED, folded_answers, model)
-
-
-def _made_once(made: WeakKeyDictionary[Any, Any], make: Callable[[Any], Any], model: Any) -> Any:
-    if model not in made:
-        made[model] = make(model)
-    return made[model]
-
-
-def _by_keras(bundle: "Bundle", squares: Sequence[np.ndarray], batch_size: int) -> np.ndarray:
-    """Return what Keras answers; the batch is filled up to a power of two, so that few shapes are compiled."""
-    size = min(batch_size, 1 << (len(squares) - 1).bit_length())
-    batch = np.zeros((size, bundle.side_px, bundle.side_px, 3), np.float32)
-    batch[: len(squares)] = squares
-    _without_slow_start(bundle.model)
-    return np.asarray(bundle.model.predict_on_batch(batch), np.float32)[: len(squares)]
-
-
-def _without_slow_start(model: Any) -> None:
-    """Keep TensorFlow from compiling with XLA for its first answer, which takes longer than hundreds of photos."""
-    if model.predict_function is None and not model.compiled:
-        import keras
-
-        model.jit_compile = keras.backend.backend() != "tensorflow"
 
 
 def _tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:

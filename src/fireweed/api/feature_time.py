@@ -1,0 +1,194 @@
+"""How long a frozen net takes: the backbone's looks at the photos, then the head's epochs; and what fits a time."""
+
+import time
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from fireweed.api.budget import EPOCH_SECONDS, MOST_EPOCHS, OVERHEAD_SECONDS, SIDE_STEP_PX
+from fireweed.api.timing import GROUNDS, guessed_rate, known_figures, speed_name
+from fireweed.data.catalog import Catalog
+from fireweed.devices import DeviceChoice
+from fireweed.devices.backends import computes_on_cpu
+from fireweed.errors import RecipeError
+from fireweed.models.registry import build_model, find_entry
+from fireweed.recipe import Phase, Recipe, with_epochs
+from fireweed.remembered import remember
+from fireweed.reporting import Reporter
+from fireweed.resolving import Resolved
+from fireweed.text import counted
+
+STEP_SECONDS = 0.004  # of the head, where nothing is remembered: next to no work, the framework's own time
+HEAD_SHARE = 0.5  # of a given time that the head's epochs may take; as a rule they take far less
+LEAST_SIDE_PX = 48
+FEW_PHOTOS = 8
+
+Timer = Callable[[int], tuple[float, float]]  # side -> images/s of the backbone, and the seconds of its first batch
+
+
+def expected_head_seconds(
+    recipe: Recipe, classes: int, photos: int, validated: int, choice: DeviceChoice
+) -> tuple[float, str] | None:
+    """Return the seconds that a frozen net will take by a resolved recipe, and what that rests on.
+
+    photos, validated: how many there are to train on and to validate on.
+
+    None where nothing says it: the CPU's matrix rate tells nothing of an accelerator.
+    """
+    rates, is_guess = {}, False
+    for side in {phase.side for phase in recipe.training.phases}:
+        rate = known_figures(recipe, side, choice).get("forward")
+        if rate is None:
+            if choice.kind != "cpu":
+                return None
+            rate, is_guess = guessed_rate(recipe, classes, side, passes=1), True
+        rates[side] = rate
+    head = known_figures(recipe, recipe.evaluation_side, choice).get("head", recipe.training.batch / STEP_SECONDS)
+    seconds = looking_seconds(recipe, photos, validated, rates.__getitem__)
+    return seconds + recipe.total_epochs * _epoch_seconds(photos, head), GROUNDS[2 if is_guess else 0]
+
+
+def looking_seconds(recipe: Recipe, photos: int, validated: int, rate: Callable[[int], float]) -> float:
+    """Return the seconds for which the backbone looks at photos; rate: images/s at a side."""
+    most = recipe.training.views or MOST_EPOCHS
+    looks = sum(min(most, phase.epochs) * photos / rate(phase.side) for phase in recipe.training.phases)
+    return looks + validated / rate(recipe.evaluation_side)
+
+
+def fit_views_to_minutes(
+    resolved: Resolved, catalog: Catalog, minutes: float, started: float, keeps_sides: bool, choice: DeviceChoice,
+    reporter: Reporter, timer: Timer | None = None,
+) -> Resolved:  # fmt: skip
+    """Return the recipe of a frozen net with as many views as end `minutes` after `started` (by time.monotonic()).
+
+    The head's epochs stay unless they alone would take half of the time. Sides shrink only where not even one view
+    fits, since features of small photos lose more than further views give; with `keeps_sides` they stay.
+
+    timer: times the backbone; None: here and now.
+
+    Raises:
+        RecipeError: not even one view at the smallest side fits.
+    """
+    photos, validated = len(catalog.part("train")), len(catalog.part("validation"))
+    timer = timer or forward_timer(resolved.recipe, len(catalog.classes), choice)
+    room = _Room(started + minutes * 60 - OVERHEAD_SECONDS, photos, validated, timer)
+    candidates = [resolved.recipe] if keeps_sides else _smaller_and_smaller(resolved.recipe)
+    recipe = next((one for one in candidates if room.fitted(one) and room.fitted(one, is_timed=True)), candidates[-1])
+    fitted = room.fitted(recipe)
+    if fitted is None:
+        raise RecipeError(
+            f"{minutes:g} minutes are too short for one look of {recipe.model.name} at {photos + validated:,} photos "
+            f"here; give at least {minutes + room.lacking_seconds(recipe) / 60:.1f}, or choose a smaller net"
+        )
+    phases = fitted.training.phases
+    reporter.say(
+        f"{minutes:g} minutes: {counted(fitted.training.views, 'view')} of {photos:,} photos, "
+        f"{counted(fitted.total_epochs, 'epoch')} of the head, "
+        + ", ".join(f"{p.epochs} at {p.side} px" for p in phases)
+        + "; measured " + ", ".join(f"{room.rate(p.side):.0f} images/s at {p.side} px" for p in phases)
+    )  # fmt: skip
+    return replace(resolved, recipe=fitted)
+
+
+class _Room:
+    """The time that a training has, and what fits into it.
+
+    Timing takes some of that time itself. So a side that was not timed yet is priced by its pixels from the nearest one
+    that was, and only one that seems to fit is timed.
+
+    ends_at: when the training should end, by time.monotonic().
+    """
+
+    def __init__(self, ends_at: float, photos: int, validated: int, timer: Timer) -> None:
+        self._ends_at, self._photos, self._validated, self._timer = ends_at, photos, validated, timer
+        self._timed: dict[int, float] = {}
+        self._first_seconds = 0.0
+
+    def rate(self, side: int) -> float:
+        """Return the images/s of the backbone at a side."""
+        if not self._timed:
+            self._time(side)
+        nearest = min(self._timed, key=lambda timed: abs(timed - side))
+        return self._timed[nearest] * (nearest / side) ** 2
+
+    def fitted(self, recipe: Recipe, is_timed: bool = False) -> Recipe | None:
+        """Return the recipe with the epochs and views that fit, None where no view does; is_timed: time its sides."""
+        for phase in recipe.training.phases if is_timed else ():
+            if phase.side not in self._timed:
+                self._time(phase.side)
+        shorter, seconds = self._left(recipe)
+        most = max(phase.epochs for phase in shorter.training.phases)
+        views = bisect_right(range(1, most + 1), seconds, key=lambda views: self._looking(shorter, views))
+        return _with(shorter, views=views) if views else None
+
+    def lacking_seconds(self, recipe: Recipe) -> float:
+        """Return the seconds that one view takes longer than there are."""
+        shorter, seconds = self._left(recipe)
+        return self._looking(shorter, 1) - seconds
+
+    def _left(self, recipe: Recipe) -> tuple[Recipe, float]:
+        """Return the recipe with no more epochs than there is time for, and the seconds left for the backbone."""
+        self.rate(recipe.evaluation_side)  # timing comes before the clock is read
+        left = self._ends_at - time.monotonic() - self._first_seconds
+        each = _epoch_seconds(self._photos, recipe.training.batch / STEP_SECONDS)
+        epochs = max(1, min(recipe.total_epochs, int(HEAD_SHARE * left / each)))
+        return _with(recipe, phases=with_epochs(recipe.training.phases, epochs)), left - epochs * each
+
+    def _looking(self, recipe: Recipe, views: int) -> float:
+        return looking_seconds(_with(recipe, views=views), self._photos, self._validated, self.rate)
+
+    def _time(self, side: int) -> None:
+        self._timed[side], first = self._timer(side)
+        self._first_seconds = max(self._first_seconds, first)
+
+
+def forward_timer(recipe: Recipe, classes: int, choice: DeviceChoice) -> Timer:
+    """Return a function that times the backbone on noise at a side, with random weights.
+
+    It returns images/s, which are remembered for later estimates, and the seconds that the first batch took.
+    """
+    from fireweed.models.pretrained import split_frozen
+    from fireweed.serving.answering import outputs
+    from fireweed.training.stepping import median_seconds
+
+    # a CPU is as fast on a few photos, an accelerator is not
+    batch = min(recipe.training.batch, FEW_PHOTOS) if computes_on_cpu() else recipe.training.batch
+    backbone, _ = split_frozen(build_model(recipe.model.name, classes, freeze=True))
+
+    def measure(side: int) -> tuple[float, float]:
+        images = np.random.default_rng(0).integers(0, 255, (batch, side, side, 3), np.uint8)
+
+        def look() -> float:
+            began = time.perf_counter()
+            outputs(backbone, images, batch)
+            return time.perf_counter() - began
+
+        first = look()
+        rate = batch / median_seconds(look, 2, 3, 2.0)
+        remember(speed_name(recipe, side, choice), {"forward": rate})
+        return rate, first
+
+    return measure
+
+
+def _epoch_seconds(photos: int, head_rate: float) -> float:
+    return photos / head_rate + EPOCH_SECONDS
+
+
+def _smaller_and_smaller(recipe: Recipe) -> list[Recipe]:
+    """Return the recipe, and it with smaller and smaller sides."""
+    least = max(find_entry(recipe.model.name).min_side_px, LEAST_SIDE_PX)
+    recipes, scale = [recipe], 1.0
+    while any(phase.side > least for phase in recipes[-1].training.phases):
+        scale *= 0.75
+        sides = [round(phase.side * scale / SIDE_STEP_PX) * SIDE_STEP_PX for phase in recipe.training.phases]
+        phases = tuple(Phase(side=min(phase.side, max(side, least)), epochs=phase.epochs)
+                       for side, phase in zip(sides, recipe.training.phases, strict=True))  # fmt: skip
+        recipes.append(_with(recipe, phases=phases))
+    return recipes
+
+
+def _with(recipe: Recipe, **training: object) -> Recipe:
+    return recipe.model_copy(update={"training": recipe.training.model_copy(update=training)})

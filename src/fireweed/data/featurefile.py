@@ -1,0 +1,82 @@
+"""Features of photos in a file, block by block, each with its checksum: what is missing or damaged is known.
+
+A block is that of one batch: a CRC-32 and float32 numbers. Each is written in its place when it is there, and nothing
+needs to be synced or renamed: a block that was never written, was cut off or spoilt has another checksum, and only that
+one is made anew. Features stay float32, the precision they come in: half of it would save disk that is small beside the
+decoded photos (8 kB against 150 kB for a photo of Xception at 224 px), and cost the equality with a net run whole.
+"""
+
+import os
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from fireweed.files import explained
+
+
+class FeatureFile:
+    """A file of the features of some photos, in an order that its user knows; memory-mapped when read.
+
+    Args:
+        path: the file, made or made anew if there is none of this size.
+        kind: all that the features depend on, in words; those of another kind count as missing.
+        photos: how many rows there are.
+        batch: rows of a block; the last one is filled up.
+        width: numbers of a row.
+
+    Raises:
+        FireweedError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path, kind: str, photos: int, batch: int, width: int) -> None:
+        self.path, self.photos, self.batch, self.width = path, photos, batch, width
+        self.blocks = -(-photos // batch)
+        self._block = np.dtype([("crc", "<u4"), ("rows", "<f4", (batch, width))])
+        self._kind = zlib.crc32(kind.encode())
+        self._mapped: np.ndarray | None = None
+        try:
+            with open(path, "ab") as file:
+                size = self.blocks * self._block.itemsize
+                if os.fstat(file.fileno()).st_size != size:
+                    file.truncate(0)
+                    file.truncate(size)
+        except OSError as error:
+            raise explained(error, path) from error
+
+    def missing(self) -> list[int]:
+        """Return the blocks that are not there or are not what was written."""
+        size = self._block.itemsize
+        with open(self.path, "rb") as file:
+            return [number for number in range(self.blocks) if not self._is_sound(number, file.read(size))]
+
+    def write(self, number: int, rows: np.ndarray) -> None:
+        """Write a block, float32 (batch, width).
+
+        Raises:
+            FireweedError: the disk is full, or cannot be written.
+        """
+        data = np.ascontiguousarray(rows, "<f4").tobytes()
+        try:
+            with open(self.path, "rb+") as file:
+                file.seek(number * self._block.itemsize)
+                file.write(self._crc(number, data).to_bytes(4, "little") + data)
+        except OSError as error:
+            raise explained(error, self.path) from error
+
+    def read(self, places: np.ndarray) -> np.ndarray:
+        """Return the rows at `places`, float32 (places, width); all blocks have been written."""
+        if self._mapped is None:
+            self._mapped = np.memmap(self.path, self._block, "r", shape=(self.blocks,))
+        rows: np.ndarray = self._mapped["rows"][places // self.batch, places % self.batch]
+        return rows
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._mapped = None
+
+    def _crc(self, number: int, data: bytes) -> int:
+        return zlib.crc32(data, self._kind ^ number)
+
+    def _is_sound(self, number: int, block: bytes) -> bool:
+        return int.from_bytes(block[:4], "little") == self._crc(number, block[4:])

@@ -1,0 +1,98 @@
+"""A frozen net takes its looks at the photos and the head's epochs; --minutes spends the time on views first."""
+
+import time
+
+import pytest
+
+from fireweed.api import timing
+from fireweed.api.budget import EPOCH_SECONDS, OVERHEAD_SECONDS
+from fireweed.api.feature_time import STEP_SECONDS, expected_head_seconds, fit_views_to_minutes
+from fireweed.api.timing import expected_seconds, remember_rates, speed_name
+from fireweed.data.catalog import Catalog, Photo
+from fireweed.devices import DeviceChoice
+from fireweed.devices.machine import Found
+from fireweed.errors import RecipeError
+from fireweed.recipe import checked
+from fireweed.remembered import remember
+from fireweed.reporting import Reporter
+from fireweed.resolving import Resolved
+
+CPU = DeviceChoice("cpu", 1, "Plain CPU", "tensorflow", "float32", found=(Found("cpu", "Plain CPU", 1, cores=2),))
+GPU = DeviceChoice("gpu", 1, "NVIDIA H100", "jax", "mixed_bfloat16", found=CPU.found)
+SILENT = Reporter(is_silent=True)
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("FIREWEED_CACHE", str(tmp_path))
+
+
+def recipe(epochs=40, freeze=True, **training):
+    return checked({"model": {"name": "mobilenetv2", "freeze": freeze}, "training": {
+        "phases": [{"side": 128, "epochs": epochs}], "batch": 10, "precision": "float32", "compile": "none",
+        **training}})  # fmt: skip
+
+
+def catalog(photos=1000, validated=200):
+    parts = ["train"] * photos + ["validation"] * validated
+    return Catalog(photos=tuple(Photo("", 0, part=part) for part in parts), classes=("a", "b"))
+
+
+def fitted(minutes, timer, keeps_sides=False, asked=None):
+    resolved = Resolved(asked or recipe(), None, ())
+    result = fit_views_to_minutes(resolved, catalog(), minutes, time.monotonic(), keeps_sides, CPU, SILENT, timer)
+    return result.recipe
+
+
+def test_finished_runs_say_how_long_the_next_one_takes():
+    remember(speed_name(recipe(), 128, CPU), {"forward": 50.0})
+    remember_rates(recipe(), [{"side": 128, "images_per_second": 4000.0}], CPU)
+    seconds, basis = expected_head_seconds(recipe(views=3), 5, 1000, 200, CPU)
+    assert seconds == pytest.approx(3200 / 50 + 40 * (1000 / 4000 + EPOCH_SECONDS)) and "earlier runs" in basis
+    more, _ = expected_head_seconds(recipe(views=0), 5, 1000, 200, CPU)
+    assert more - seconds == pytest.approx(37 * 1000 / 50)
+
+
+def test_the_heads_rate_says_nothing_of_a_net_trained_whole(monkeypatch):
+    monkeypatch.setattr(timing, "matrix_rate", lambda: 1e9)
+    remember_rates(recipe(), [{"side": 128, "images_per_second": 4000.0}], CPU)
+    assert "rough guess" in expected_seconds(recipe(freeze=False), 5, 1000, CPU)[1]
+    assert "rough guess" in expected_head_seconds(recipe(), 5, 1000, 200, CPU)[1]
+    assert expected_head_seconds(recipe(), 5, 1000, 200, GPU) is None
+
+
+def test_minutes_are_spent_on_views_and_all_of_it_fits():
+    for minutes, rate in ((2, 50.0), (10, 50.0), (10, 30.0)):
+        found = fitted(minutes, lambda side, rate=rate: (rate, 1.0))
+        views, head = found.training.views, 40 * (1000 / 10 * STEP_SECONDS + EPOCH_SECONDS)
+        left = minutes * 60 - OVERHEAD_SECONDS - 1.0 - head
+        assert found.total_epochs == 40 and found.evaluation_side == 128
+        assert (views * 1000 + 200) / rate <= left < ((views + 1) * 1000 + 200) / rate
+    assert fitted(600, lambda side: (50.0, 1.0)).training.views == 40  # an epoch has one view at most
+
+
+def test_sides_shrink_only_where_no_view_fits():
+    def timer(side):
+        return 16.0 * (128 / side) ** 2, 1.0
+
+    assert fitted(2, timer).evaluation_side == 96
+    with pytest.raises(RecipeError, match=r"too short for one look of mobilenetv2 at 1,200 photos.*at least 2\.\d"):
+        fitted(2, timer, keeps_sides=True)
+    with pytest.raises(RecipeError, match="give at least"):
+        fitted(0.5, timer)
+
+
+def test_only_sides_that_seem_to_fit_are_timed():
+    timed = []
+
+    def timer(side):
+        timed.append(side)
+        return 5.0 * (128 / side) ** 2, 1.0
+
+    assert fitted(2, timer).evaluation_side == 64  # 1,200 photos in 71 s
+    assert timed == [128, 64]
+
+
+def test_a_short_time_cuts_the_heads_epochs():
+    found = fitted(1, lambda side: (1e5, 1.0), asked=recipe(epochs=400))
+    assert 1 <= found.total_epochs < 400 and found.training.views == found.total_epochs
