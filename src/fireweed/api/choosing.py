@@ -91,6 +91,8 @@ def _check(request: "TrainRequest", recipe: Recipe) -> None:
             raise RecipeError(f"--minutes wants a time above 0, received {minutes}")
         if recipe.training.epochs is not None:
             raise RecipeError("--minutes picks the epochs, and --epochs says them; give one of the two")
+        if request.deterministic:
+            raise RecipeError("--minutes goes by the clock, and no two runs are alike; leave --deterministic out")
 
 
 def _recipe_for_model(model: str) -> tuple[str, str]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PASSES = 3  # a training step costs about three forward passes: forward, and two gradients
 SHARE_OF_MATRIX_RATE = 0.35  # what a training step reaches of a matrix product's rate, as measured on two chips
+GUESSED_FINISH_SECONDS, SECONDS_PER_PARAMETER = 2.0, 3e-7  # bundle, evaluation and report; writing 20 million: 6 s
 GROUNDS = ("from earlier runs here", "from steps timed here", "a rough guess; the first epoch shows more")
 
 
@@ -46,6 +47,27 @@ def remember_rates(recipe: Recipe, history: list[dict[str, Any]], choice: Device
     kind = "xla" if recipe.training.compile == "xla" else "none"
     for side, rate in {int(row["side"]): float(row["images_per_second"]) for row in history}.items():
         remember(speed_name(recipe, side, choice), {f"run {kind}": rate})
+
+
+def seconds_to_finish(recipe: Recipe, classes: int, validated: int, forward: float, choice: DeviceChoice) -> float:
+    """Return the seconds from the last epoch's end to the report, as the last such run here took them, else a guess.
+
+    validated, forward: photos of the validation part, and the seconds that the net needs for all of them.
+    """
+    known = remembered().get(_finish_name(recipe, choice), {})
+    if "seconds" in known and "photos" in known:
+        return max(0.5, known["seconds"] + forward * (1 - known["photos"] / validated))
+    entry = build_model(recipe.model.name, classes, recipe.evaluation_side)
+    return GUESSED_FINISH_SECONDS + SECONDS_PER_PARAMETER * entry.count_params() + forward
+
+
+def remember_finish(recipe: Recipe, validated: int, seconds: float, choice: DeviceChoice) -> None:
+    """Keep how long the end of a run took, for the next one that has to end in time."""
+    remember(_finish_name(recipe, choice), {"seconds": seconds, "photos": validated})
+
+
+def _finish_name(recipe: Recipe, choice: DeviceChoice) -> str:
+    return f"end of {speed_name(recipe, recipe.evaluation_side, choice)}"
 
 
 def measured_speed(

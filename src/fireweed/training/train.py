@@ -15,6 +15,8 @@ from fireweed.recipe import Recipe, TrainingSettings
 from fireweed.reporting import Reporter
 from fireweed.training.averaging import Averaging
 from fireweed.training.checkpoints import Checkpoint, newest_checkpoint, read_checkpoint, write_checkpoint
+from fireweed.training.clock import Budget, ClockCourse
+from fireweed.training.course import Course
 from fireweed.training.engine import copy_variables, fast_twin
 from fireweed.training.metrics import PhotoAccuracy
 from fireweed.training.optimizers import build_optimizer
@@ -57,62 +59,71 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
 
 
-def train(model: keras.Model, recipe: Recipe, data: TrainingInput, folder: Path, reporter: Reporter) -> Outcome:
+def train(
+    model: keras.Model, recipe: Recipe, data: TrainingInput, folder: Path, reporter: Reporter,
+    budget: Budget | None = None,
+) -> Outcome:  # fmt: skip
     """Train `model` in place by a resolved recipe, going on from the newest checkpoint where there is one.
 
     model:  a plain Keras model that takes the sides of all phases; ends with the weights to keep (averaged, or best).
     folder: the run's folder; history.csv, checkpoints/ and logs/ are written there.
+    budget: the time in which all has to be done; None: the recipe's epochs are made, however long they take.
 
     Raises:
         RunError: the checkpoints are damaged, the disk is full, or the loss is not a number.
     """
     settings = recipe.training
-    rates = learning_rates(recipe, data.steps)
+    course = (
+        Course(recipe, data.steps, learning_rates(recipe, data.steps)) if budget is None
+        else ClockCourse(recipe, data.steps, budget)
+    )  # fmt: skip
     set_seeds(settings.seed)  # the twin's drop-outs draw their seeds when they are made
     twin = fast_twin(model, settings.compile)
-    optimizer = build_optimizer(settings, rates, twin)
+    optimizer = build_optimizer(settings, course.learning_rate, twin)
     averaging = Averaging(settings.average, settings.average_every)
-    recorder = Recorder(recipe, data, rates, folder, reporter)
+    recorder = Recorder(recipe, data, course, folder, reporter)
     save = Saver(folder / "checkpoints", twin, optimizer, averaging, recorder)
 
     averaging.start(twin)
     notes = save.restore()
     resumed_at = recorder.epochs_done or None
     if resumed_at:
-        reporter.say(f"resuming after epoch {resumed_at} of {recipe.total_epochs}")
+        reporter.say(f"resuming after epoch {resumed_at} {recorder.what_is_left}")
     for note in notes:
         reporter.warn(note)
 
     with interrupts_noted(recorder):
-        _fit_phases(twin, optimizer, settings, data, folder, (averaging, recorder, save))
+        _fit_stretches(twin, optimizer, settings, data, folder, (course, averaging, recorder, save))
     save.put_kept_weights_in(twin, recorder.keeps_best)
     if twin is not model:
         copy_variables(twin, model)
+    notes += course.notes(recorder.epochs_done)
     return Outcome(
-        recorder.rows, rates, recorder.kept_epoch, recorder.keeps_best, recorder.stopped_early, resumed_at, notes
-    )
+        recorder.rows, course.rates_taken(), recorder.kept_epoch, recorder.keeps_best, recorder.stopped_early,
+        resumed_at, notes,
+    )  # fmt: skip
 
 
-def _fit_phases(
+def _fit_stretches(
     twin: keras.Model, optimizer: Any, settings: TrainingSettings, data: TrainingInput, folder: Path,
-    watchers: tuple[Averaging, Recorder, "Saver"],
+    watchers: tuple[Course, Averaging, Recorder, "Saver"],
 ) -> None:  # fmt: skip
-    """Run Keras's own `fit` once a phase, from where the recorder says the training is."""
-    averaging, recorder, save = watchers
-    end = 0
-    for phase in settings.phases:
-        end += phase.epochs
-        if recorder.epochs_done >= end or recorder.has_ended:
-            continue
-        recorder.side = phase.side
-        compile_model(twin, optimizer, settings.compile)
-        callbacks = [averaging, recorder, save, tensorboard(folder / "logs")]
+    """Run Keras's own `fit` once a stretch of the course, from where the recorder says the training is."""
+    course, averaging, recorder, save = watchers
+    phase = None
+    while (stretch := course.next_stretch(recorder.epochs_done)) and not recorder.has_ended:
+        recorder.side = stretch.side
+        if stretch.phase != phase:
+            compile_model(twin, optimizer, settings.compile)
+            phase = stretch.phase
+        callbacks = [course, averaging, recorder, save, tensorboard(folder / "logs")]
+        steps = (stretch.last_epoch - recorder.epochs_done) * stretch.epoch_steps
         try:
             twin.fit(
-                data.batches(phase.side, recorder.epochs_done * data.steps, end * data.steps),
+                data.batches(stretch.side, recorder.steps_done, recorder.steps_done + steps),
                 initial_epoch=recorder.epochs_done,
-                epochs=end,
-                steps_per_epoch=data.steps,
+                epochs=stretch.last_epoch,
+                steps_per_epoch=stretch.epoch_steps,
                 validation_data=data.validation,
                 shuffle=False,  # the plan has seen to it
                 verbose=0,
