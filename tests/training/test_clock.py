@@ -134,6 +134,14 @@ def test_time_that_is_over_ends_at_once_but_never_without_an_epoch():
     assert course.next_stretch(1) is None
 
 
+def test_a_step_that_takes_a_hundred_times_as_long_ends_nothing():
+    machine, hiccups = Machine(step=0.02, between=0.2, finishing=2.0, first_step=1.0), iter([2.0, 0.0, 0.0, 2.0])
+    take, number = machine.take, iter(range(10**9))
+    machine.take = lambda seconds: take(seconds + (next(hiccups, 0.0) if next(number) in (3, 5, 600, 602) else 0.0))
+    assert machine.train(machine.course(recipe((64, 20)), 30)) - 100 == pytest.approx(30, abs=1.5)
+    assert len(machine.rates) > 700
+
+
 def test_rates_that_change_between_epochs_do_so_by_shares_of_the_plan():
     machine = Machine(first_step=0.0)
     asked = recipe((64, 10), kind="ramp-sustain-decay", ramp_epochs=5, decay=0.5, floor=1e-5)

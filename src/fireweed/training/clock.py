@@ -6,8 +6,10 @@ to its end when the time does. No speed that was measured before decides more th
 """
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,8 @@ CURVE_STEPS = 2000  # of the sampled schedule
 SECONDS_BETWEEN_RATES = 1.0  # setting the rate makes JAX hand all variables back and forth
 SHORTEST_EPOCH = 0.5  # of an epoch: what is left is not made an epoch of its own when shorter
 NOT_WORTH_AN_EPOCH = 0.01  # of the whole time, and what ends early with it
-NEWEST_STEP = 0.2  # its weight in the running mean of the seconds a step takes
+RECENT_STEPS = 9  # whose median says how fast the machine is: one that something else delayed must not
+MOST_PACE = 2.0  # by which the machine is taken to be slower, or faster, than expected when the end is reckoned
 MANY_EPOCHS = 1_000_000
 
 
@@ -64,7 +67,8 @@ class ClockCourse(Course):
         self._step_seconds = budget.steps[0]
         self._between = budget.between
         self._starting = 0.0  # seconds by which the first step of a phase is longer than others
-        self._is_new_phase = self._is_new_speed = True
+        self._recent: deque[float] = deque(maxlen=RECENT_STEPS)
+        self._is_new_phase = True
         self._step_began = self._trained_at = 0.0
         self._rate = self._epoch_rate = self._rate_now()
         self._rate_set_at = float("-inf")
@@ -152,13 +156,15 @@ class ClockCourse(Course):
 
     @property
     def _end_of_steps(self) -> float:
-        pace = self._step_seconds / self._budget.steps[self._phase]  # of the machine now, against what was expected
+        pace = self._step_seconds / self._budget.steps[self._phase]
+        pace = min(max(pace, 1 / MOST_PACE), MOST_PACE)
         return self._deadline - self._budget.finishing * pace - self._between
 
     def _begin_phase(self, number: int) -> None:
         self._step_seconds *= self._budget.steps[number] / self._budget.steps[self._phase]
         self._phase = number
-        self._is_new_phase = self._is_new_speed = True
+        self._recent.clear()
+        self._is_new_phase = True
 
     def _note_what_lay_between(self) -> None:
         if self._trained_at:
@@ -166,9 +172,8 @@ class ClockCourse(Course):
 
     def _advance(self, seconds: float, now: float) -> None:
         """Count a step that took so many seconds until now, in shares of the time that was left before it."""
-        weight = 1.0 if self._is_new_speed else NEWEST_STEP
-        self._step_seconds += weight * (seconds - self._step_seconds)
-        self._is_new_speed = False
+        self._recent.append(seconds)
+        self._step_seconds = median(self._recent)
         left = self._seconds_for_steps(now - seconds)
         self._used += (1 - self._used) * (seconds / left if seconds < left else 1.0)
 
