@@ -34,6 +34,14 @@ def test_side_makes_one_phase_and_so_does_a_net_that_flattens():
     assert flat.recipe.training.phases == (Phase(side=128, epochs=6),)
 
 
+def test_the_evaluation_side_goes_with_the_last_phase_and_a_net_that_flattens_has_but_one():
+    assert resolve(asked(evaluation_scale=1.25), [99, 99], 32).recipe.evaluation_side == 160
+    assert asked(evaluation_scale=1.25, side=64).evaluation_side == 80
+    assert resolve(asked(evaluation_scale=1.25, side=64), [99, 99], 32).recipe.evaluation_side == 80
+    assert resolve(asked(evaluation_scale=1.25), [99, 99], 32, has_flatten=True).recipe.evaluation_side == 128
+    assert asked(side=331).evaluation_side == 331
+
+
 def test_a_batch_larger_than_the_set_is_cut():
     resolved = resolve(asked(batch=128), [20, 30], default_batch=8)
     assert resolved.recipe.training.batch == 50 and "128" in resolved.notes[0]

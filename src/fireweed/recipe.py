@@ -29,12 +29,17 @@ class _Table(BaseModel):
 
 
 class DataSettings(_Table):
-    """How the photos are split and made square."""
+    """How the photos are split and made square.
+
+    photos_per_class: training photos of each class that are used at most; 0 is all. To learn what fewer photos give.
+    margin:           side of the cached training photo over the largest side trained on.
+    """
 
     validation: float = Field(0.19, ge=0.01, le=0.8)
     test: float = Field(0.10, ge=0.0, le=0.8)
     fit: Fit = "crop"
-    margin: float = Field(1.0, ge=1.0, le=2.0)  # side of the cached training photo over the largest side trained on
+    margin: float = Field(1.0, ge=1.0, le=2.0)
+    photos_per_class: int = Field(0, ge=0)
 
     @model_validator(mode="after")
     def _leaves_training(self) -> "DataSettings":
@@ -107,10 +112,15 @@ class TrainingSettings(_Table):
     """The optimizer and how long it works.
 
     phases:   epochs and side of each; `epochs` scales them to so many in all, `side` replaces them by one phase.
+    evaluation_scale: side of validation, prediction and the bundle over the last phase's. Random crops make what a
+              photo shows larger in training, so that a somewhat larger side fits the net better (Touvron et al. 2019,
+              https://arxiv.org/abs/1906.06423). Nets that flatten have one side only and leave it out.
     batch:    0 lets the number of photos decide.
     steps_at_least, steps_at_most: with neither `epochs` given, phases are scaled so that small sets
               get enough steps and large ones not too many; 0 is off.
     average:  decay of the moving average of the weights, updated every `average_every` steps; 0 is off.
+    norm_photos: training photos, seen as evaluation sees them, from which the norm statistics of the weights that are
+              kept are computed anew at the end; 0 keeps those that training gave. See `training/norms.py`.
     keep:     "final" keeps the last averaged weights; "best" those of the best validation accuracy.
     patience: stop after so many epochs without a better validation accuracy; 0 is off; implies keep = "best".
     compile:  whether XLA compiles the steps; "auto" goes by measurement, see `training/choices.py`.
@@ -119,6 +129,7 @@ class TrainingSettings(_Table):
     phases: tuple[Phase, ...] = (Phase(side=96, epochs=10),)
     epochs: int | None = Field(None, ge=1, le=100_000)
     side: int | None = Field(None, ge=8, le=2048)
+    evaluation_scale: float = Field(1.0, ge=0.5, le=2.0)
     batch: int = Field(0, ge=0, le=65_536)
     steps_at_least: int = Field(0, ge=0)
     steps_at_most: int = Field(0, ge=0)
@@ -130,6 +141,7 @@ class TrainingSettings(_Table):
     class_weights: Literal["auto", "none", "balanced"] = "auto"
     average: float = Field(0.0, ge=0, lt=1)
     average_every: int = Field(4, ge=1)
+    norm_photos: int = Field(0, ge=0)
     keep: Literal["final", "best"] = "final"
     patience: int = Field(0, ge=0)
     precision: Precision = "auto"
@@ -170,8 +182,10 @@ class Recipe(_Table):
 
     @property
     def evaluation_side(self) -> int:
-        """The last phase's side: what validation, prediction and the bundle use."""
-        return self.training.phases[-1].side
+        """The side of validation, prediction and the bundle: the last phase's times `evaluation_scale`."""
+        training = self.training
+        side, scale = training.side or training.phases[-1].side, training.evaluation_scale
+        return side if scale == 1 else max(8, round(side * scale / 8) * 8)
 
 
 def recipe_names() -> list[str]:

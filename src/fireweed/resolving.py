@@ -46,6 +46,7 @@ def resolve(
             f"(x{min(weights):.2g} to x{max(weights):.2g}); --set training.class_weights=none turns it off"
         )
     decided = {"batch": batch, "phases": phases, "epochs": None, "side": None,
+               "evaluation_scale": 1.0 if has_flatten else training.evaluation_scale,
                "steps_at_least": 0, "steps_at_most": 0, "class_weights": "balanced" if weights else "none",
                "precision": precision}  # fmt: skip
     recipe = asked.model_copy(update={"training": training.model_copy(update=decided)})

@@ -65,6 +65,8 @@ def test_options_change_the_recipe():
     ("options", "kind", "words"),
     [
         ({"model": "xception", "side": 32}, ModelError, "71"),
+        ({"model": "squeezenet", "settings": ("training.evaluation_scale=0.1",)}, RecipeError, "evaluation_scale"),
+        ({"model": "xception", "side": 72, "settings": ("training.evaluation_scale=0.5",)}, ModelError, "71"),
         ({"weights": "/no/such.h5"}, BundleError, "no weight file"),
         ({"model": "squeezenet", "weights": "imagenet"}, ModelError, "no ImageNet weights"),
         ({"minutes": float("nan")}, RecipeError, "above 0"),

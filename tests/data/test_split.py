@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fireweed.data.catalog import Catalog, Photo
 from fireweed.data.changes import AugmentSettings
 from fireweed.data.plan import Plan
-from fireweed.data.split import crossings, group_number, split
+from fireweed.data.split import crossings, group_number, split, thinned
 from fireweed.errors import RecipeError
 
 
@@ -210,3 +210,24 @@ def test_photos_without_a_part_beside_given_ones_are_for_training() -> None:
     result = split(catalog_with(list(range(60)), [0] * 60, parts), np.arange(60))
     assert len(result.part("train")) == 50
     assert [note for note in result.notes if note.startswith("50 photos without a part")]
+
+
+def test_thinning_leaves_so_many_training_photos_of_each_class_and_adds_to_them() -> None:
+    catalog = split(catalog_with(list(range(300)), [i % 3 for i in range(300)]), groups := np.arange(300))
+    few, few_groups = thinned(catalog, groups, 5)
+    more, _ = thinned(catalog, groups, 8)
+    assert few.part("train").counts().tolist() == [5, 5, 5]
+    assert [few.part(part).photos for part in ("validation", "test")] == [
+        catalog.part(part).photos for part in ("validation", "test")
+    ]
+    assert {photo.key for photo in few.photos} < {photo.key for photo in more.photos}
+    assert [catalog.photos[i] for i in few_groups] == list(few.photos)  # here a photo's group is its place
+    assert "15 of" in few.notes[-1]
+
+
+def test_thinning_leaves_small_classes_and_all_photos_where_none_are_too_many() -> None:
+    catalog = split(catalog_with(list(range(60)), [0] * 50 + [1] * 10), groups := np.arange(60))
+    few, _ = thinned(catalog, groups, 12)
+    assert few.part("train").counts().tolist() == [12, catalog.part("train").counts()[1]]
+    for most in (0, 1000):
+        assert thinned(catalog, groups, most)[0] is catalog

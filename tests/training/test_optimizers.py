@@ -21,7 +21,7 @@ def test_each_step_takes_its_rate_from_the_table():
     assert np.allclose(moves, [0.1, 0.5, 0.0, 0.25, 0.25, 0.25], atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("name", ["adam", "adamw", "muon", "sgd"])
 def test_weight_decay_spares_biases_and_norms(name):
     dense = keras.layers.Dense(2, kernel_initializer="ones", bias_initializer="ones")
     model = keras.Sequential([keras.Input((2,)), dense, keras.layers.BatchNormalization()])
@@ -36,3 +36,35 @@ def test_schedule_survives_saving():
     schedule = TableSchedule(np.array([1.0, 2.0]))
     again = TableSchedule.from_config(schedule.get_config())
     assert float(again(1)) == 2.0
+
+
+def test_muon_changes_a_kernel_alike_in_all_directions_and_the_rest_as_adamw_does():
+    random = np.random.default_rng(0)
+    one_direction = np.outer(random.normal(size=27), np.ones(16)) + 0.05 * random.normal(size=(27, 16))
+
+    def one_step(name):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([
+            keras.Input((8, 8, 3)),
+            keras.layers.Conv2D(16, 3, name="conv"),
+            keras.layers.DepthwiseConv2D(3, name="depthwise"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(4, name="classes"),
+        ])  # fmt: skip
+        optimizer = build_optimizer(TrainingSettings(optimizer=name), np.full(1, 0.01, np.float32), model)
+        kernel, *others = (np.array(v) for v in model.trainable_variables)
+        gradients = [one_direction.reshape(kernel.shape), *(np.cos(np.arange(v.size)).reshape(v.shape) for v in others)]
+        optimizer.apply([keras.ops.convert_to_tensor(gradient.astype("float32")) for gradient in gradients])
+        return [b - np.array(v) for b, v in zip([kernel, *others], model.trainable_variables, strict=True)]
+
+    (muon, *others), (adamw, *adamw_others) = one_step("muon"), one_step("adamw")
+    sizes = {
+        name: np.linalg.svd(kernel.reshape(27, 16), compute_uv=False)
+        for name, kernel in (("muon", muon), ("adamw", adamw))
+    }
+    assert sizes["muon"].max() < 2.5 * sizes["muon"].min()
+    assert sizes["adamw"].max() > 10 * sizes["adamw"].min()
+    # as large as AdamW's later steps, so that its rates serve
+    assert 0.1 < np.sqrt(np.mean(muon**2)) / np.sqrt(np.mean(adamw**2)) < 0.5
+    for ours, theirs in zip(others, adamw_others, strict=True):
+        assert np.allclose(ours, theirs, atol=1e-6)

@@ -158,6 +158,23 @@ def one_step():
     return model
 
 
+def test_norm_statistics_are_computed_anew_from_unchanged_photos_where_asked(tmp_path):
+    asked, models = [], {}
+    for photos in (0, 6):
+        folder = tmp_path / str(photos)
+        folder.mkdir()
+        given = data()
+        given.unchanged = lambda number: asked.append(number) or [np.full((3, 12, 12, 3), 128, np.uint8)] * 2
+        models[photos] = net()
+        train(models[photos], recipe(norm_photos=photos), given, folder, Reporter(is_silent=True))
+    assert asked == [6]
+    for plain, anew in zip(models[0].weights, models[6].weights, strict=True):
+        is_statistic = "moving" in plain.path
+        assert np.array_equal(plain, anew) is not is_statistic, plain.path
+    norm = next(layer for layer in models[6].layers if isinstance(layer, keras.layers.BatchNormalization))
+    assert np.allclose(norm.moving_variance, 0, atol=1e-5)  # the photos are grey all over
+
+
 def test_history_file_holds_every_epoch_and_the_rate_in_force(tmp_path):
     asked = recipe(phases=[{"side": 8, "epochs": 8}],
                    schedule={"kind": "ramp-sustain-decay", "start": 1e-5, "peak": 4e-4, "floor": 1e-5})  # fmt: skip

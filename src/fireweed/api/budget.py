@@ -29,7 +29,7 @@ SMALLEST_PX, LARGEST_PX = 48, 320
 # Shares of the recipe's epochs. From scratch the epochs matter most: with fewer than FEWEST of them smaller sides, and
 # thereby more epochs, are better; larger sides are worth it only where they leave MANY times the epochs. A pretrained
 # net needs few epochs, and sides as large as its own photos were.
-FEWEST, MANY = {"scratch": 1 / 3, "pretrained": 1 / 6}, {"scratch": 3.0, "pretrained": 1.0}
+FEWEST, MANY = {"scratch": 1 / 5, "pretrained": 1 / 6}, {"scratch": 2.0, "pretrained": 1.0}
 LEAST_STEPS = 50  # or one epoch where that is less: below it there is no point in training
 SHARE_FOR_MEASURING = 0.05  # of the time; one side is measured whatever it takes, where nothing is remembered
 FORWARD = 1 / 3  # of a training step's time
@@ -176,12 +176,13 @@ class _Costs:
         self, recipe: Recipe, phases: tuple[Phase, ...], catalog: Catalog, speeds: _Speeds, decoding: float
     ) -> None:
         photos, validated = len(catalog.part("train")), len(catalog.part("validation"))
-        forward = validated * FORWARD / speeds.at(phases[-1].side)
-        self.between = forward + CHECKPOINT_SECONDS
+        at_end = recipe.model_copy(update={"training": recipe.training.model_copy(update={"phases": phases})})
+        forward = FORWARD / speeds.at(at_end.evaluation_side)  # seconds for a photo
+        normed = min(recipe.training.norm_photos, photos)
+        self.between = validated * forward + CHECKPOINT_SECONDS
         training = sum(phase.epochs * photos / speeds.at(phase.side) for phase in phases)
         self.epoch_seconds = training / sum(phase.epochs for phase in phases) + self.between
-        at_end = recipe.model_copy(update={"training": recipe.training.model_copy(update={"phases": phases})})
-        self.finishing = seconds_to_finish(at_end, len(catalog.classes), validated, forward, speeds.choice)
+        self.finishing = seconds_to_finish(at_end, len(catalog.classes), validated + normed, forward, speeds.choice)
         self.other_seconds = self.finishing + len(phases) * speeds.first_step + decoding
 
     def epochs(self, seconds: float, started: float) -> float:

@@ -1,7 +1,7 @@
 """Models and batches for one training, made from a resolved recipe."""
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import keras
 
     from fireweed.training.train import TrainingInput
+
+NORM_BATCH = 64  # photos at once from which norm statistics are computed anew; few classes are all in so many
 
 
 def seed_everything(seed: int, deterministic: bool, precision: str) -> None:
@@ -115,8 +117,21 @@ class TrainingParts:
             batches=lambda side, first, last: self._training.training(self._plan, side, first, last),
             validation=self._validation.evaluation(),
             failure=lambda: self._training.failure or self._validation.failure,
+            unchanged=self._unchanged,
             made_at=self._training.made_at,
         )
+
+    def _unchanged(self, number: int) -> Iterator[np.ndarray]:
+        """Yield training photos as validation sees them, uint8 (batch, side, side, 3); the same ones in every run."""
+        chosen = sorted(self.training_cache.photos, key=lambda photo: photo.key)[:number]
+        validation = self.validation_cache
+        cache = SquareCache(chosen, validation.side_px, validation.fit, memory_bytes=0)
+        size = min(len(chosen), NORM_BATCH)
+        try:
+            for start in range(0, len(chosen) - size + 1, size):
+                yield np.stack(cache.gather(np.arange(start, start + size)))
+        finally:
+            cache.close()
 
     def cache_notes(self) -> list[str]:
         """Return sentences on where the decoded photos are kept, and whether there is room for all."""

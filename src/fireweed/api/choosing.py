@@ -68,6 +68,8 @@ def _check(request: "TrainRequest", recipe: Recipe) -> None:
     """Find before any photo is read what would stop the training after all were."""
     entry = find_entry(recipe.model.name)
     sides = [recipe.training.side] if recipe.training.side else [phase.side for phase in recipe.training.phases]
+    if not entry.has_flatten:
+        sides.append(recipe.evaluation_side)
     for side in sides:
         if not entry.min_side_px <= side <= entry.max_side_px:
             raise ModelError(

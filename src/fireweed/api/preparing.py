@@ -8,7 +8,7 @@ import numpy as np
 from fireweed.data.catalog import PARTS, Catalog
 from fireweed.data.jpegs import JpegSquares
 from fireweed.data.sources import NAMED_SETS, open_data
-from fireweed.data.split import split
+from fireweed.data.split import split, thinned
 from fireweed.data.survey import survey
 from fireweed.data.twins import group_twins
 from fireweed.errors import DataError
@@ -41,6 +41,7 @@ def prepare_data(
         found = survey(opened, progress=progress, squares=squares)
     groups = group_twins(found)
     catalog = split(found.catalog, groups, settings.validation, settings.test)
+    catalog, groups = thinned(catalog, groups, settings.photos_per_class)
     describe(catalog, groups, reporter)
     return PreparedData(catalog, groups)
 

@@ -49,21 +49,21 @@ def remember_rates(recipe: Recipe, history: list[dict[str, Any]], choice: Device
         remember(speed_name(recipe, side, choice), {f"run {kind}": rate})
 
 
-def seconds_to_finish(recipe: Recipe, classes: int, validated: int, forward: float, choice: DeviceChoice) -> float:
+def seconds_to_finish(recipe: Recipe, classes: int, photos: int, forward: float, choice: DeviceChoice) -> float:
     """Return the seconds from the last epoch's end to the report, as the last such run here took them, else a guess.
 
-    validated, forward: photos of the validation part, and the seconds that the net needs for all of them.
+    photos, forward: how many the net sees in that time, and the seconds that it needs for one.
     """
     known = remembered().get(_finish_name(recipe, choice), {})
     if "seconds" in known and "photos" in known:
-        return max(0.5, known["seconds"] + forward * (1 - known["photos"] / validated))
+        return max(0.5, known["seconds"] + forward * (photos - known["photos"]))
     entry = build_model(recipe.model.name, classes, recipe.evaluation_side)
-    return GUESSED_FINISH_SECONDS + SECONDS_PER_PARAMETER * entry.count_params() + forward
+    return GUESSED_FINISH_SECONDS + SECONDS_PER_PARAMETER * entry.count_params() + forward * photos
 
 
-def remember_finish(recipe: Recipe, validated: int, seconds: float, choice: DeviceChoice) -> None:
-    """Keep how long the end of a run took, for the next one that has to end in time."""
-    remember(_finish_name(recipe, choice), {"seconds": seconds, "photos": validated})
+def remember_finish(recipe: Recipe, photos: int, seconds: float, choice: DeviceChoice) -> None:
+    """Keep how long the end of a run took, for the next one that has to end in time; see `seconds_to_finish`."""
+    remember(_finish_name(recipe, choice), {"seconds": seconds, "photos": photos})
 
 
 def _finish_name(recipe: Recipe, choice: DeviceChoice) -> str:

@@ -117,10 +117,10 @@ def _carry_out(
             folder.start(facts, recipe, prepared.catalog, prepared.groups)
         folder.write_json("environment.json", environment_facts(choice))
         outcome = train(model, recipe, parts.input(), folder.path, reporter, budget)
-        trained = time.monotonic()
         remember_rates(recipe, outcome.history, choice)
         finish(folder, recipe, model, outcome, parts, prepared.catalog, reporter)
-        remember_finish(recipe, len(parts.validation_labels), time.monotonic() - trained, choice)
+        seen = len(parts.validation_labels) + min(recipe.training.norm_photos, parts.photos)
+        remember_finish(recipe, seen, time.monotonic() - outcome.ended_at, choice)
     finally:
         parts.close()
 

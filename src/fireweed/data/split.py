@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +58,27 @@ def split(
         return _split_as_given(catalog, groups, given, validation)
     parts, notes = _split_by_content(catalog, groups, np.arange(len(catalog)), validation, test)
     return _with_parts(catalog, parts).noting(*notes)
+
+
+def thinned(catalog: Catalog, groups: np.ndarray, photos_per_class: int) -> tuple[Catalog, np.ndarray]:
+    """Return the catalog and the groups with at most so many training photos of each class, and a note; 0 leaves all.
+
+    The photos of the smallest numbers (see `group_number`) stay, so that every machine agrees, and a larger figure adds
+    photos to those of a smaller one.
+    """
+    training = [i for i, photo in enumerate(catalog.photos) if photo.part == PARTS[TRAIN]]
+    kept = np.ones(len(catalog), bool)
+    taken: Counter[int] = Counter()
+    for i in sorted(training, key=lambda i: (group_number(catalog.photos[i].key), i)):
+        label = catalog.photos[i].label
+        taken[label] += 1
+        kept[i] = taken[label] <= photos_per_class
+    if not photos_per_class or kept.all():
+        return catalog, groups
+    left = f"{len(training) - int((~kept).sum()):,} of {_photos(len(training))} to train on are used"
+    photos = tuple(photo for photo, is_kept in zip(catalog.photos, kept.tolist(), strict=True) if is_kept)
+    result = dataclasses.replace(catalog, photos=photos).noting(f"{left} (data.photos_per_class = {photos_per_class})")
+    return result, groups[kept]
 
 
 def crossings(catalog: Catalog, groups: np.ndarray) -> list[Crossing]:

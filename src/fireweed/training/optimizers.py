@@ -34,11 +34,11 @@ class TableSchedule(keras.optimizers.schedules.LearningRateSchedule):
 class KernelMuon(keras.optimizers.Muon):
     """Muon for the kernels of convolutions, as Keras's own is for dense ones; AdamW for all else.
 
-    The momentum of a kernel is made orthogonal as a matrix of shape (height * width * channels, filters), so that a step
+    A kernel's momentum is made orthogonal as a matrix of shape (height * width * channels, filters), so that a step
     changes the kernel alike in all directions (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon), and
     scaled so that rates and decays which suit AdamW suit it too (Liu et al., arXiv 2502.16982). Keras's own leaves
-    kernels of four dimensions to AdamW. The classifier's kernel and those of depthwise convolutions, which are no
-    matrices, stay with AdamW.
+    kernels of four dimensions to AdamW. The classifier's kernel stays with AdamW, and so do those of depthwise
+    convolutions, which are no matrices.
     """
 
     def _should_use_adamw(self, variable: Any) -> bool:

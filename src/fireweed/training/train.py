@@ -1,6 +1,10 @@
-"""The training, readable from top to bottom: twin, optimizer, average, then Keras's own `fit` once a phase."""
+"""The training, readable from top to bottom: twin, optimizer, average, then Keras's own `fit` once a phase.
 
-from collections.abc import Callable
+With a budget of time the course of the training follows the clock, else it is the recipe's epochs.
+"""
+
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,7 @@ from fireweed.training.clock import Budget, ClockCourse
 from fireweed.training.course import Course
 from fireweed.training.engine import copy_variables, fast_twin
 from fireweed.training.metrics import PhotoAccuracy
+from fireweed.training.norms import has_moving_statistics, recompute_norms
 from fireweed.training.optimizers import build_optimizer
 from fireweed.training.pacing import PromptCallbacks, queues_steps
 from fireweed.training.recording import Recorder, interrupts_noted
@@ -35,6 +40,7 @@ class TrainingInput:
                    counted from the start of the training.
     validation:    a finite one of the same at the evaluation side.
     failure:       the error that stopped the input, if one did (tf.data would show it as its own).
+    unchanged:     number -> batches of at most so many training photos, equally many in each, as evaluation sees them.
     made_at:       step -> when its batch was ready, by time.monotonic(); 0 where that is not known.
     """
 
@@ -43,6 +49,7 @@ class TrainingInput:
     batches: Callable[[int, int, int], Any]
     validation: Any
     failure: Callable[[], FireweedError | None] = lambda: None
+    unchanged: Callable[[int], Iterable[np.ndarray]] = lambda number: ()
     made_at: Callable[[int], float] = lambda step: 0.0
 
 
@@ -57,6 +64,7 @@ class Outcome:
     stopped_early: bool
     resumed_at: int | None
     notes: list[str] = field(default_factory=list)
+    ended_at: float = 0.0  # when the last epoch did, by time.monotonic()
 
 
 def train(
@@ -94,13 +102,16 @@ def train(
 
     with interrupts_noted(recorder):
         _fit_stretches(twin, optimizer, settings, data, folder, (course, averaging, recorder, save))
+    ended_at = time.monotonic()
     save.put_kept_weights_in(twin, recorder.keeps_best)
+    if settings.norm_photos and has_moving_statistics(twin):
+        recompute_norms(twin, data.unchanged(settings.norm_photos))
     if twin is not model:
         copy_variables(twin, model)
     notes += course.notes(recorder.epochs_done)
     return Outcome(
         recorder.rows, course.rates_taken(), recorder.kept_epoch, recorder.keeps_best, recorder.stopped_early,
-        resumed_at, notes,
+        resumed_at, notes, ended_at,
     )  # fmt: skip
 
 
