@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from fireweed.api.timing import known_figures, measured_speed, seconds_to_finish
+from fireweed.api.timing import guessed_rate, known_figures, measured_speed, seconds_to_finish
 from fireweed.data.catalog import Catalog
 from fireweed.data.decode import Fit, decode_square
 from fireweed.data.parallel import processors
@@ -31,7 +31,9 @@ SMALLEST_PX, LARGEST_PX = 48, 320
 # net needs few epochs, and sides as large as its own photos were.
 FEWEST, MANY = {"scratch": 1 / 5, "pretrained": 1 / 6}, {"scratch": 2.0, "pretrained": 1.0}
 LEAST_STEPS = 50  # or one epoch where that is less: below it there is no point in training
-SHARE_FOR_MEASURING = 0.05  # of the time; one side is measured whatever it takes, where nothing is remembered
+SHARE_FOR_MEASURING = 0.05  # of the time
+MEASURED_STEPS = 4
+GUESSED_FIRST_STEP_SECONDS = 5.0  # which traces and compiles
 FORWARD = 1 / 3  # of a training step's time
 CHECKPOINT_SECONDS = 0.3
 DECODED_FOR_MEASURE = 8
@@ -39,30 +41,44 @@ DECODED_FOR_MEASURE = 8
 
 @dataclass
 class _Speeds:
-    """Images/s at each side: remembered, else measured while there is time for it, else reckoned from the pixels."""
+    """Images/s at each side: remembered, else measured while there is time for it, else reckoned.
+
+    What is reckoned goes by the pixels of the nearest side that is known, or by how fast the CPU multiplies.
+    """
 
     recipe: Recipe
     classes: int
     choice: DeviceChoice
     seconds_for_measuring: float
-    rates: dict[int, float] = field(default_factory=dict)  # remembered or measured
-    first_step: float = 0.0  # seconds
+    rates: dict[int, float] = field(default_factory=dict)
+    first_step: float = GUESSED_FIRST_STEP_SECONDS
 
     def at(self, side: int) -> float:
-        if side in self.rates:
-            return self.rates[side]
+        if side not in self.rates:
+            self.rates[side] = self._remembered(side) or self._measured(side) or self._reckoned(side)
+        return self.rates[side]
+
+    def _remembered(self, side: int) -> float:
         kind = "xla" if self.recipe.training.compile == "xla" else "none"
         known = known_figures(self.recipe, side, self.choice)
-        rate = known.get(f"run {kind}") or known.get(f"step {kind}", 0.0)
         self.first_step = max(self.first_step, known.get(f"first {kind}", 0.0))
-        if not rate and (not self.rates or self.seconds_for_measuring > 0):
-            began = time.monotonic()
-            speed = measured_speed(self.recipe, self.classes, side, self.choice)
-            rate, self.first_step = speed.images_per_second, max(self.first_step, speed.first_step_seconds)
-            self.seconds_for_measuring -= 2 * (time.monotonic() - began)  # so much the next one may well take
-        if rate:
-            self.rates[side] = rate
-            return rate
+        return known.get(f"run {kind}") or known.get(f"step {kind}", 0.0)
+
+    def _measured(self, side: int) -> float:
+        """Return the rate measured on a copy of the net, 0 where that would take too much of the time."""
+        step = self.recipe.training.batch / self._reckoned(side) if self.rates else 1.0
+        is_costly = self.first_step + MEASURED_STEPS * step > self.seconds_for_measuring
+        if is_costly and (self.rates or self.choice.kind == "cpu"):  # nothing else tells how fast an accelerator is
+            return 0.0
+        began = time.monotonic()
+        speed = measured_speed(self.recipe, self.classes, side, self.choice)
+        self.first_step = max(self.first_step, speed.first_step_seconds)
+        self.seconds_for_measuring -= time.monotonic() - began
+        return speed.images_per_second
+
+    def _reckoned(self, side: int) -> float:
+        if not self.rates:
+            return guessed_rate(self.recipe, self.classes, side)
         nearest = min(self.rates, key=lambda known_side: abs(known_side - side))
         return self.rates[nearest] * (nearest / side) ** 2
 

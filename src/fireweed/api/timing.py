@@ -7,7 +7,7 @@ from fireweed.api.limits import matrix_rate
 from fireweed.devices import DeviceChoice
 from fireweed.devices.machine import installed_version
 from fireweed.kernels.native import library_name
-from fireweed.models.registry import build_model
+from fireweed.models.registry import build_model, find_entry
 from fireweed.recipe import Phase, Recipe
 from fireweed.remembered import Figures, remember, remembered
 from fireweed.version import __version__
@@ -35,7 +35,7 @@ def expected_seconds(recipe: Recipe, classes: int, photos: int, choice: DeviceCh
         if not any(rates):
             if choice.kind != "cpu":
                 return None
-            rates.append(_guessed_rate(recipe, classes, phase.side))
+            rates.append(guessed_rate(recipe, classes, phase.side))
         ground = next(number for number, rate in enumerate(rates) if rate)
         seconds += phase.epochs * photos / rates[ground]
         weakest = max(weakest, ground)
@@ -57,8 +57,12 @@ def seconds_to_finish(recipe: Recipe, classes: int, photos: int, forward: float,
     known = remembered().get(_finish_name(recipe, choice), {})
     if "seconds" in known and "photos" in known:
         return max(0.5, known["seconds"] + forward * (photos - known["photos"]))
-    entry = build_model(recipe.model.name, classes, recipe.evaluation_side)
-    return GUESSED_FINISH_SECONDS + SECONDS_PER_PARAMETER * entry.count_params() + forward * photos
+    side = recipe.evaluation_side if find_entry(recipe.model.name).has_flatten else None
+    return (
+        GUESSED_FINISH_SECONDS
+        + SECONDS_PER_PARAMETER * _parameters(recipe.model.name, classes, side)
+        + (forward * photos)
+    )
 
 
 def remember_finish(recipe: Recipe, photos: int, seconds: float, choice: DeviceChoice) -> None:
@@ -91,7 +95,8 @@ def speed_name(recipe: Recipe, side: int, choice: DeviceChoice) -> str:
     chip = [choice.name, *(cpu.features if cpu else ()), f"{choice.cores} cores"]
     versions = [f"{name} {installed_version(name)}" for name in dict.fromkeys(("keras", choice.backend))]
     return ", ".join([
-        f"{recipe.model.name}{frozen} {side} px", f"batch {recipe.training.batch}", recipe.training.precision,
+        f"{recipe.model.name}{frozen} {side} px", f"batch {recipe.training.batch}", recipe.training.optimizer,
+        recipe.training.precision,
         " ".join(chip), f"kernels {library_name()}", *versions, f"fireweed {__version__}",
     ])  # fmt: skip
 
@@ -114,6 +119,12 @@ def multiply_adds(net: str, classes: int, side: int) -> int:
     return total_cost(build_model(net, classes, side)).multiply_adds
 
 
-def _guessed_rate(recipe: Recipe, classes: int, side: int) -> float:
+@cache
+def _parameters(net: str, classes: int, side: int | None) -> int:
+    return int(build_model(net, classes, side).count_params())
+
+
+def guessed_rate(recipe: Recipe, classes: int, side: int) -> float:
+    """Return the images/s of training steps on this CPU as its matrix products let expect."""
     each = multiply_adds(recipe.model.name, classes, side)
     return SHARE_OF_MATRIX_RATE * matrix_rate() / (PASSES * max(each, 1))
