@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fireweed.errors import RecipeError
-from fireweed.recipe import MAX_RECIPE_BYTES, Phase, Recipe, checked, read_recipe, recipe_names, with_epochs
+from fireweed.recipe import MAX_RECIPE_BYTES, Recipe, checked, read_recipe, recipe_names, with_epochs
+from fireweed.settings import Phase
 
 
 def test_every_shipped_recipe_reads_writes_and_keeps_the_shares():

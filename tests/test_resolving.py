@@ -2,8 +2,9 @@
 
 import pytest
 
-from fireweed.recipe import Phase, checked
+from fireweed.recipe import checked
 from fireweed.resolving import class_weights, resolve, view_of_epochs
+from fireweed.settings import Phase
 
 
 def asked(**training):

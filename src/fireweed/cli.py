@@ -53,6 +53,7 @@ def train(
 ) -> None:  # fmt: skip
     """Train a classifier on photos, or go on where the same command stopped."""
     from fireweed import api
+    from fireweed.devices.process import began
     from fireweed.reporting import Reporter
 
     request = api.TrainRequest(
@@ -62,7 +63,7 @@ def train(
         zone=zone, project=project,
     )  # fmt: skip
     api.restart_prepared(request)
-    api.train_run(request, Reporter())
+    api.train_run(request, Reporter(), began())
 
 
 @app.command()

@@ -5,7 +5,8 @@ import math
 from collections.abc import Sequence
 
 from fireweed.data.changes import AugmentSettings as PlannedChanges
-from fireweed.recipe import AugmentSettings, Phase, Recipe, TrainingSettings, with_epochs
+from fireweed.recipe import Recipe, with_epochs
+from fireweed.settings import AugmentSettings, Phase, TrainingSettings
 
 UNBALANCED = 3.0  # photos of the largest class over those of the smallest, from which on "auto" weighs classes
 LARGEST_WEIGHT = 10.0  # a class of a few photos must not shake the training each time one of them comes
@@ -24,19 +25,21 @@ class Resolved:
 
 
 def resolve(
-    asked: Recipe, counts: Sequence[int], default_batch: int, has_flatten: bool = False, precision: str = "auto"
-) -> Resolved:
+    asked: Recipe, counts: Sequence[int], default_batch: int, has_flatten: bool = False, precision: str = "auto",
+    by_clock: bool = False,
+) -> Resolved:  # fmt: skip
     """Decide batch, phases and class weights for a training part with `counts` photos of each class.
 
     default_batch:  the batch that suits so many photos.
     precision:      what the device computes in.
+    by_clock:       a time decides how long it goes on; the epochs are only what suits the photos, and not said.
     has_flatten:    the net has weights for each place of the picture, so all epochs go to the last phase's side.
     """
     notes: list[str] = []
     photos = int(sum(counts))
     training = asked.training
     batch = _batch(training, photos, default_batch, notes)
-    phases = _phases(training, math.ceil(photos / batch), has_flatten, notes)
+    phases = _phases(training, math.ceil(photos / batch), has_flatten, by_clock, notes)
     weights = class_weights(training.class_weights, counts)
     if weights and training.class_weights == "auto":
         notes.append(
@@ -97,7 +100,9 @@ def _batch(training: TrainingSettings, photos: int, default_batch: int, notes: l
     return training.batch
 
 
-def _phases(training: TrainingSettings, steps: int, has_flatten: bool, notes: list[str]) -> tuple[Phase, ...]:
+def _phases(
+    training: TrainingSettings, steps: int, has_flatten: bool, by_clock: bool, notes: list[str]
+) -> tuple[Phase, ...]:
     phases = training.phases
     total = sum(phase.epochs for phase in phases)
     if training.side is not None:
@@ -112,6 +117,6 @@ def _phases(training: TrainingSettings, steps: int, has_flatten: bool, notes: li
         wanted = math.ceil(training.steps_at_least / steps)
     elif training.steps_at_most and total * steps > training.steps_at_most:
         wanted = max(1, training.steps_at_most // steps)
-    if wanted != total:
+    if wanted != total and not by_clock:
         notes.append(f"{wanted} epochs instead of {total}, to make {wanted * steps:,} steps of {steps} an epoch")
     return with_epochs(phases, wanted)

@@ -72,6 +72,7 @@ def test_options_change_the_recipe():
         ({"minutes": float("nan")}, RecipeError, "above 0"),
         ({"minutes": -1.0}, RecipeError, "above 0"),
         ({"minutes": 5.0, "epochs": 3}, RecipeError, "--epochs"),
+        ({"minutes": 5.0, "deterministic": True}, RecipeError, "--deterministic"),
         ({"model": "xeption"}, ModelError, "xception"),
     ],
 )

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from fireweed.api import timing
-from fireweed.api.budget import EPOCH_SECONDS, OVERHEAD_SECONDS
+from fireweed.api import feature_time, timing
+from fireweed.api.budget import CHECKPOINT_SECONDS
 from fireweed.api.feature_time import STEP_SECONDS, expected_head_seconds, fit_views_to_minutes
 from fireweed.api.timing import expected_seconds, remember_rates, speed_name
 from fireweed.data.catalog import Catalog, Photo
@@ -19,12 +19,14 @@ from fireweed.resolving import Resolved
 
 CPU = DeviceChoice("cpu", 1, "Plain CPU", "tensorflow", "float32", found=(Found("cpu", "Plain CPU", 1, cores=2),))
 GPU = DeviceChoice("gpu", 1, "NVIDIA H100", "jax", "mixed_bfloat16", found=CPU.found)
+FINISHING = 20.0
 SILENT = Reporter(is_silent=True)
 
 
 @pytest.fixture(autouse=True)
 def empty_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("FIREWEED_CACHE", str(tmp_path))
+    monkeypatch.setattr(feature_time, "seconds_to_finish", lambda *_: FINISHING)
 
 
 def recipe(epochs=40, freeze=True, **training):
@@ -48,7 +50,7 @@ def test_finished_runs_say_how_long_the_next_one_takes():
     remember(speed_name(recipe(), 128, CPU), {"forward": 50.0})
     remember_rates(recipe(), [{"side": 128, "images_per_second": 4000.0}], CPU)
     seconds, basis = expected_head_seconds(recipe(views=3), 5, 1000, 200, CPU)
-    assert seconds == pytest.approx(3200 / 50 + 40 * (1000 / 4000 + EPOCH_SECONDS)) and "earlier runs" in basis
+    assert seconds == pytest.approx(3200 / 50 + 40 * (1000 / 4000 + CHECKPOINT_SECONDS)) and "earlier runs" in basis
     more, _ = expected_head_seconds(recipe(views=0), 5, 1000, 200, CPU)
     assert more - seconds == pytest.approx(37 * 1000 / 50)
 
@@ -64,8 +66,8 @@ def test_the_heads_rate_says_nothing_of_a_net_trained_whole(monkeypatch):
 def test_minutes_are_spent_on_views_and_all_of_it_fits():
     for minutes, rate in ((2, 50.0), (10, 50.0), (10, 30.0)):
         found = fitted(minutes, lambda side, rate=rate: (rate, 1.0))
-        views, head = found.training.views, 40 * (1000 / 10 * STEP_SECONDS + EPOCH_SECONDS)
-        left = minutes * 60 - OVERHEAD_SECONDS - 1.0 - head
+        views, head = found.training.views, 40 * (1000 / 10 * STEP_SECONDS + CHECKPOINT_SECONDS)
+        left = minutes * 60 - FINISHING - 1.0 - head
         assert found.total_epochs == 40 and found.evaluation_side == 128
         assert (views * 1000 + 200) / rate <= left < ((views + 1) * 1000 + 200) / rate
     assert fitted(600, lambda side: (50.0, 1.0)).training.views == 40  # an epoch has one view at most

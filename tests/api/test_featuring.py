@@ -17,10 +17,11 @@ from fireweed.api.timing import speed_name
 from fireweed.data.featurebatches import FeatureBatches
 from fireweed.devices import choose_device
 from fireweed.errors import DataError
-from fireweed.recipe import DataSettings, checked
+from fireweed.recipe import checked
 from fireweed.remembered import remembered
 from fireweed.reporting import Reporter
 from fireweed.run import RunFolder
+from fireweed.settings import DataSettings
 from fireweed.training.train import train
 
 SILENT = Reporter(is_silent=True)

@@ -5,7 +5,15 @@ import dataclasses
 import pytest
 
 from fireweed.api import timing
-from fireweed.api.timing import expected_seconds, main_side, multiply_adds, remember_rates, speed_name
+from fireweed.api.timing import (
+    expected_seconds,
+    main_side,
+    multiply_adds,
+    remember_finish,
+    remember_rates,
+    seconds_to_finish,
+    speed_name,
+)
 from fireweed.devices import DeviceChoice
 from fireweed.devices.machine import Found
 from fireweed.recipe import checked
@@ -33,6 +41,15 @@ def row(side, rate):
 def test_finished_runs_say_how_long_the_next_one_takes():
     remember_rates(recipe(), [row(16, 90.0), row(16, 100.0), row(32, 25.0)], CPU)
     assert expected_seconds(recipe(), 5, 1000, CPU) == (pytest.approx(3 * 10 + 2 * 40), "from earlier runs here")
+
+
+def test_the_end_of_a_run_is_guessed_once_and_then_remembered():
+    guess = seconds_to_finish(recipe(), 5, 100, 0.02, CPU)
+    assert 2 < guess < 5
+    remember_finish(recipe(), 100, 30.0, CPU)
+    assert seconds_to_finish(recipe(), 5, 100, 0.02, CPU) == 30.0
+    assert seconds_to_finish(recipe(), 5, 600, 0.02, CPU) == pytest.approx(40.0)
+    assert seconds_to_finish(recipe(), 5, 100, 0.02, GPU) == guess
 
 
 def test_timed_steps_serve_where_no_run_was():

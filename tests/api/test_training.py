@@ -5,6 +5,7 @@ import io
 import json
 import os
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from PIL import Image
 from rich.console import Console
 
 from fireweed.api import TrainRequest, evaluate_run, predict, train_run
-from fireweed.errors import DataError, FireweedError, RunError
+from fireweed.errors import DataError, FireweedError, RecipeError, RunError
 from fireweed.reporting import Reporter
+from fireweed.run import RunFolder
+from fireweed.training import checkpoints
 
 NET = "conv 4 | pool | conv 8 | gap"
 TIMED = ("seconds", "images_per_second", "share_of_seconds_waited")
@@ -157,10 +160,41 @@ def test_a_run_goes_on_on_another_backend_free_request(make_photos, tmp_path):
     assert "resuming after epoch 2" in said and again.is_finished and len(again.history()) == 2
 
 
-def test_minutes_choose_epochs_that_fit(make_photos, tmp_path):
-    folder, said = train(make_photos({"a": 20, "b": 20}), tmp_path / "run", epochs=None, side=None, minutes=1)
-    assert "1 minutes:" in said and "measured" in said
-    assert sum(row["seconds"] for row in folder.history()) < 60
+def test_a_run_of_some_minutes_ends_with_them_and_its_rate_at_the_end(tmp_path):
+    train("drawn", tmp_path / "before", epochs=1)  # the photos are drawn, and TensorFlow is there
+    began = time.monotonic()
+    folder, _ = train("drawn", tmp_path / "run", epochs=None, side=None, minutes=0.5)
+    assert time.monotonic() - began == pytest.approx(30, abs=0.05 * 30 + 2)
+    assert "the clock decided" in folder.file("report.html").read_text()
+    rates = [row["learning_rate"] for row in folder.history()]
+    assert len(rates) > 2 and rates[-1] < 0.5 * max(rates)
+    assert train("drawn", tmp_path / "run", epochs=None, side=None, minutes=0.5)[1].count("finished") == 1
+
+
+def test_a_stopped_run_of_some_minutes_has_the_time_that_was_left(make_photos, tmp_path, monkeypatch):
+    data, asked = make_photos({"a": 40, "b": 40}), {"epochs": None, "side": None, "minutes": 0.25}
+    train(data, tmp_path / "before", epochs=1)  # TensorFlow is there
+    write = checkpoints.write_checkpoint
+
+    def stopped(*arguments):
+        write(*arguments)
+        if arguments[1].epoch == 3 and len(arguments) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("fireweed.training.train.write_checkpoint", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        train(data, tmp_path / "run", **asked)
+    monkeypatch.undo()
+    frozen = RunFolder(tmp_path / "run").resolved()
+    folder, said = train(data, tmp_path / "run", **asked)
+    assert "resuming after epoch 3 with " in said and "of 15 s left" in said, said
+    assert folder.is_finished and folder.resolved() == frozen and len(folder.history()) > 3
+
+
+def test_too_short_a_time_is_refused_with_the_least_that_works(make_photos, tmp_path):
+    with pytest.raises(RecipeError, match=r"too short to train .* give at least 0\.\d"):
+        train(make_photos({"a": 20, "b": 20}), tmp_path / "run", epochs=None, side=None, minutes=0.01)
+    assert not (tmp_path / "run" / "recipe.toml").exists()
 
 
 def test_the_report_needs_nothing_but_itself(make_photos, tmp_path):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from fireweed.recipe import TrainingSettings
+from fireweed.settings import TrainingSettings
 from fireweed.training.optimizers import TableSchedule, build_optimizer
 
 

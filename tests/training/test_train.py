@@ -1,7 +1,10 @@
 """A training gives the weights to keep, records what it did, and goes on where it was stopped."""
 
 import csv
+import functools
+import itertools
 import time
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -11,6 +14,8 @@ import tensorflow as tf
 from fireweed.errors import RunError
 from fireweed.recipe import checked
 from fireweed.reporting import Reporter
+from fireweed.training import train as training
+from fireweed.training.clock import Budget, ClockCourse
 from fireweed.training.train import TrainingInput, train
 
 STEPS, BATCH = 3, 4
@@ -72,10 +77,20 @@ def data(stop_at: int | None = None, seconds: float = 0.0) -> TrainingInput:
     return TrainingInput(BATCH * STEPS, STEPS, batches, validation, made_at=lambda step: made_at.get(step, 0.0))
 
 
-def run(folder, asked, model=None, stop_at=None):
+def run(folder, asked, model=None, stop_at=None, budget=None):
     folder.mkdir(exist_ok=True)
     model = model or net()
-    return train(model, asked, data(stop_at), folder, Reporter(is_silent=True)), model
+    return train(model, asked, data(stop_at), folder, Reporter(is_silent=True), budget), model
+
+
+def by_clock(patch, course=ClockCourse):
+    """Let a clock be that goes on by a second each time it is asked; return a budget for `recipe()` by it.
+
+    patch: sets an attribute of a module.
+    """
+    ticks = itertools.count()
+    patch(training, "ClockCourse", functools.partial(course, now=lambda: float(next(ticks))))
+    return Budget(seconds=200.0, began=0.0, finishing=20.0, between=3.0, steps=(6.0, 6.0))
 
 
 def lasting(rows):
@@ -93,6 +108,54 @@ def test_a_stopped_training_ends_like_one_never_stopped(tmp_path, stop_at):
     assert [row["side"] for row in whole.history] == [8, 8, 12, 12]
     for ours, theirs in zip(never_stopped.weights, model.weights, strict=True):
         assert np.array_equal(ours, theirs), ours.path
+
+
+def test_a_training_by_the_clock_ends_with_it_and_goes_on_with_the_time_that_was_left(tmp_path, monkeypatch):
+    whole, _ = run(tmp_path / "whole", recipe(), budget=by_clock(monkeypatch.setattr))
+    rates, steps = whole.learning_rates, len(whole.learning_rates)
+    assert [row["side"] for row in whole.history] == sorted(row["side"] for row in whole.history)
+    assert {row["side"] for row in whole.history} == {8, 12}
+    assert rates.max() > 0.8e-2 and rates[-1] < 2e-3 and rates.argmax() < steps / 2
+    assert f"{len(whole.history)} epochs" in whole.notes[-1]
+    with pytest.raises(Exception):  # noqa: B017 - tf.data makes its own kind of it
+        run(tmp_path / "stopped", recipe(), stop_at=steps // 2, budget=by_clock(monkeypatch.setattr))
+    resumed, _ = run(tmp_path / "stopped", recipe(), budget=by_clock(monkeypatch.setattr))
+    assert 0 < resumed.resumed_at < len(resumed.history)
+    assert len(resumed.learning_rates) == pytest.approx(steps, abs=3) and resumed.learning_rates[-1] < 2e-3
+    again, _ = run(tmp_path / "stopped", recipe(), budget=by_clock(monkeypatch.setattr))
+    assert len(again.history) == len(resumed.history) and len(again.learning_rates) == len(resumed.learning_rates)
+
+
+class Once(ClockCourse):
+    """A clock whose rate is 1e-2 for the first step and 0 for all others."""
+
+    _taken: ClassVar[list[list[float]]] = []
+
+    def _rate_now(self):
+        return 0.0 if self._taken else 1e-2
+
+
+def moved_once(folder, patch):
+    """Train with such a clock; return the weights before, after it, and after one step of plain Keras."""
+    budget = by_clock(patch, Once)
+    outcome, model = run(folder, recipe(optimizer="sgd", average=0.0, momentum=0.0), budget=budget)
+    assert len(outcome.learning_rates) > 5 and list(outcome.learning_rates[:2]) == [np.float32(1e-2), 0.0]
+    return [[np.array(v) for v in found.trainable_variables] for found in (net(), model, one_step())]
+
+
+def test_the_rate_that_the_clock_sets_is_the_one_that_steps_take(tmp_path, monkeypatch):
+    before, after, once = moved_once(tmp_path, monkeypatch.setattr)
+    assert not all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+    assert all(np.allclose(a, b, atol=1e-6) for a, b in zip(once, after, strict=True))
+
+
+def one_step():
+    """Return the net after one step at a rate of 1e-2."""
+    model = net()
+    model.compile(keras.optimizers.SGD(1e-2), "categorical_crossentropy")
+    photos, targets, weights = (np.array(part) for part in next(iter(data().batches(8, 0, 1))))
+    model.train_on_batch(photos, targets, sample_weight=weights)
+    return model
 
 
 def test_norm_statistics_are_computed_anew_from_unchanged_photos_where_asked(tmp_path):

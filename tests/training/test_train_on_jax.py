@@ -29,6 +29,23 @@ slow = t.train(t.net(), t.recipe(), t.data(seconds=0.3), out, t.Reporter(is_sile
 assert min(row["share_of_seconds_waited"] for row in slow.history) > 0.5, slow.history
 print("done")
 """
+CLOCK = """
+import sys
+from pathlib import Path
+import numpy as np
+sys.path.insert(0, sys.argv[1])
+import test_train as t
+from fireweed.training import recording, train
+out = Path(sys.argv[2])
+for queues in (False, True):
+    recording.queues_steps = train.queues_steps = lambda: queues
+    before, after, once = t.moved_once(out / f"once {queues}", setattr)
+    assert not all(np.array_equal(a, b) for a, b in zip(before, after))
+    assert all(np.allclose(a, b, atol=1e-6) for a, b in zip(once, after)), (once, after)
+    whole, _ = t.run(out / f"whole {queues}", t.recipe(), budget=t.by_clock(setattr))
+    assert whole.learning_rates.max() > 0.8e-2 and whole.learning_rates[-1] < 2e-3
+print("done")
+"""
 QUEUED = """
 import sys, threading
 from pathlib import Path
@@ -104,7 +121,7 @@ def run_on_jax(program: str, folder: Path) -> None:
     assert done.stdout.strip().endswith("done"), done.stderr[-2000:]
 
 
-@pytest.mark.parametrize("program", [PROGRAM, QUEUED], ids=["resumed", "queued"])
+@pytest.mark.parametrize("program", [PROGRAM, QUEUED, CLOCK], ids=["resumed", "queued", "by the clock"])
 def test_averaging_checkpoints_resume_and_queued_steps_work_on_jax(program, tmp_path):
     run_on_jax(program, tmp_path)
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from fireweed.errors import BundleError, ModelError, RecipeError
 from fireweed.files import absolute
 from fireweed.models.registry import find_entry, imagenet_at_hand
-from fireweed.recipe import AugmentSettings, Recipe, read_recipe, recipe_names
+from fireweed.recipe import Recipe, read_recipe, recipe_names
 from fireweed.run import RunFolder
+from fireweed.settings import AugmentSettings
 
 if TYPE_CHECKING:
     from fireweed.api.training import TrainRequest
@@ -93,6 +94,8 @@ def _check(request: "TrainRequest", recipe: Recipe) -> None:
             raise RecipeError(f"--minutes wants a time above 0, received {minutes}")
         if recipe.training.epochs is not None:
             raise RecipeError("--minutes picks the epochs, and --epochs says them; give one of the two")
+        if request.deterministic:
+            raise RecipeError("--minutes goes by the clock, and no two runs are alike; leave --deterministic out")
 
 
 def _recipe_for_model(model: str) -> tuple[str, str]:

@@ -7,17 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from fireweed.api.budget import EPOCH_SECONDS, MOST_EPOCHS, OVERHEAD_SECONDS, SIDE_STEP_PX
-from fireweed.api.timing import GROUNDS, guessed_rate, known_figures, speed_name
+from fireweed.api.budget import CHECKPOINT_SECONDS, SIDE_STEP_PX
+from fireweed.api.timing import GROUNDS, guessed_rate, known_figures, seconds_to_finish, speed_name
 from fireweed.data.catalog import Catalog
 from fireweed.devices import DeviceChoice
 from fireweed.devices.backends import computes_on_cpu
 from fireweed.errors import RecipeError
 from fireweed.models.registry import build_model, find_entry
-from fireweed.recipe import Phase, Recipe, with_epochs
+from fireweed.recipe import Recipe, with_epochs
 from fireweed.remembered import remember
 from fireweed.reporting import Reporter
 from fireweed.resolving import Resolved
+from fireweed.settings import Phase
 from fireweed.text import counted
 
 STEP_SECONDS = 0.004  # of the head, where nothing is remembered: next to no work, the framework's own time
@@ -52,7 +53,7 @@ def expected_head_seconds(
 
 def looking_seconds(recipe: Recipe, photos: int, validated: int, rate: Callable[[int], float]) -> float:
     """Return the seconds for which the backbone looks at photos; rate: images/s at a side."""
-    most = recipe.training.views or MOST_EPOCHS
+    most = recipe.training.views or recipe.total_epochs
     looks = sum(min(most, phase.epochs) * photos / rate(phase.side) for phase in recipe.training.phases)
     return looks + validated / rate(recipe.evaluation_side)
 
@@ -73,7 +74,11 @@ def fit_views_to_minutes(
     """
     photos, validated = len(catalog.part("train")), len(catalog.part("validation"))
     timer = timer or forward_timer(resolved.recipe, len(catalog.classes), choice)
-    room = _Room(started + minutes * 60 - OVERHEAD_SECONDS, photos, validated, timer)
+
+    def finishing(recipe: Recipe, forward: float) -> float:
+        return seconds_to_finish(recipe, len(catalog.classes), validated, forward, choice)
+
+    room = _Room(started + minutes * 60, photos, validated, timer, finishing)
     candidates = [resolved.recipe] if keeps_sides else _smaller_and_smaller(resolved.recipe)
     recipe = next((one for one in candidates if room.fitted(one) and room.fitted(one, is_timed=True)), candidates[-1])
     fitted = room.fitted(recipe)
@@ -98,11 +103,15 @@ class _Room:
     Timing takes some of that time itself. So a side that was not timed yet is priced by its pixels from the nearest one
     that was, and only one that seems to fit is timed.
 
-    ends_at: when the training should end, by time.monotonic().
+    ends_at:   when the command should end, by time.monotonic().
+    finishing: (recipe, seconds a photo) -> seconds from the head's last epoch to that end.
     """
 
-    def __init__(self, ends_at: float, photos: int, validated: int, timer: Timer) -> None:
+    def __init__(
+        self, ends_at: float, photos: int, validated: int, timer: Timer, finishing: Callable[[Recipe, float], float]
+    ) -> None:
         self._ends_at, self._photos, self._validated, self._timer = ends_at, photos, validated, timer
+        self._finishing = finishing
         self._timed: dict[int, float] = {}
         self._first_seconds = 0.0
 
@@ -130,8 +139,8 @@ class _Room:
 
     def _left(self, recipe: Recipe) -> tuple[Recipe, float]:
         """Return the recipe with no more epochs than there is time for, and the seconds left for the backbone."""
-        self.rate(recipe.evaluation_side)  # timing comes before the clock is read
-        left = self._ends_at - time.monotonic() - self._first_seconds
+        finishing = self._finishing(recipe, 1 / self.rate(recipe.evaluation_side))
+        left = self._ends_at - finishing - time.monotonic() - self._first_seconds
         each = _epoch_seconds(self._photos, recipe.training.batch / STEP_SECONDS)
         epochs = max(1, min(recipe.total_epochs, int(HEAD_SHARE * left / each)))
         return _with(recipe, phases=with_epochs(recipe.training.phases, epochs)), left - epochs * each
@@ -174,7 +183,7 @@ def forward_timer(recipe: Recipe, classes: int, choice: DeviceChoice) -> Timer:
 
 
 def _epoch_seconds(photos: int, head_rate: float) -> float:
-    return photos / head_rate + EPOCH_SECONDS
+    return photos / head_rate + CHECKPOINT_SECONDS
 
 
 def _smaller_and_smaller(recipe: Recipe) -> list[Recipe]:

@@ -13,8 +13,8 @@ from fireweed.data.survey import survey
 from fireweed.data.twins import group_twins
 from fireweed.errors import DataError
 from fireweed.files import absolute
-from fireweed.recipe import DataSettings
 from fireweed.reporting import Reporter
+from fireweed.settings import DataSettings
 from fireweed.text import counted
 
 SHOWN_UNREADABLE = 5

@@ -6,8 +6,8 @@ from typing import cast, get_args
 from fireweed.api.preparing import prepare_data
 from fireweed.data.decode import Fit
 from fireweed.errors import DataError, nearest
-from fireweed.recipe import DataSettings
 from fireweed.reporting import Reporter
+from fireweed.settings import DataSettings
 
 
 def make_shards(data: str, out: str, side_px: int, count: int, fit: str, quality: int, reporter: Reporter) -> None:

@@ -7,9 +7,10 @@ from fireweed.api.limits import matrix_rate
 from fireweed.devices import DeviceChoice
 from fireweed.devices.machine import installed_version
 from fireweed.kernels.native import library_name
-from fireweed.models.registry import build_model
-from fireweed.recipe import Phase, Recipe
+from fireweed.models.registry import build_model, find_entry
+from fireweed.recipe import Recipe
 from fireweed.remembered import Figures, remember, remembered
+from fireweed.settings import Phase
 from fireweed.version import __version__
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 PASSES = 3  # a training step costs about three forward passes: forward, and two gradients
 SHARE_OF_MATRIX_RATE = 0.35  # what a training step reaches of a matrix product's rate, as measured on two chips
+GUESSED_FINISH_SECONDS, SECONDS_PER_PARAMETER = 2.0, 3e-7  # bundle, evaluation and report; writing 20 million: 6 s
 GROUNDS = ("from earlier runs here", "from steps timed here", "a rough guess; the first epoch shows more")
 
 
@@ -48,6 +50,31 @@ def remember_rates(recipe: Recipe, history: list[dict[str, Any]], choice: Device
         remember(speed_name(recipe, side, choice), {"head" if recipe.model.freeze else name: rate})
 
 
+def seconds_to_finish(recipe: Recipe, classes: int, photos: int, forward: float, choice: DeviceChoice) -> float:
+    """Return the seconds from the last epoch's end to the report, as the last such run here took them, else a guess.
+
+    photos, forward: how many the net sees in that time, and the seconds that it needs for one.
+    """
+    known = remembered().get(_finish_name(recipe, choice), {})
+    if "seconds" in known and "photos" in known:
+        return max(0.5, known["seconds"] + forward * (photos - known["photos"]))
+    side = recipe.evaluation_side if find_entry(recipe.model.name).has_flatten else None
+    return (
+        GUESSED_FINISH_SECONDS
+        + SECONDS_PER_PARAMETER * _parameters(recipe.model.name, classes, side)
+        + (forward * photos)
+    )
+
+
+def remember_finish(recipe: Recipe, photos: int, seconds: float, choice: DeviceChoice) -> None:
+    """Keep how long the end of a run took, for the next one that has to end in time; see `seconds_to_finish`."""
+    remember(_finish_name(recipe, choice), {"seconds": seconds, "photos": photos})
+
+
+def _finish_name(recipe: Recipe, choice: DeviceChoice) -> str:
+    return f"end of {speed_name(recipe, recipe.evaluation_side, choice)}"
+
+
 def measured_speed(
     recipe: Recipe, classes: int, side: int, choice: DeviceChoice, least_steps: int = 3, most_steps: int = 3,
     enough_seconds: float = 0.0,
@@ -69,7 +96,8 @@ def speed_name(recipe: Recipe, side: int, choice: DeviceChoice) -> str:
     chip = [choice.name, *(cpu.features if cpu else ()), f"{choice.cores} cores"]
     versions = [f"{name} {installed_version(name)}" for name in dict.fromkeys(("keras", choice.backend))]
     return ", ".join([
-        f"{recipe.model.name}{frozen} {side} px", f"batch {recipe.training.batch}", recipe.training.precision,
+        f"{recipe.model.name}{frozen} {side} px", f"batch {recipe.training.batch}", recipe.training.optimizer,
+        recipe.training.precision,
         " ".join(chip), f"kernels {library_name()}", *versions, f"fireweed {__version__}",
     ])  # fmt: skip
 
@@ -90,6 +118,11 @@ def multiply_adds(net: str, classes: int, side: int) -> int:
     from fireweed.models.cost import total_cost
 
     return total_cost(build_model(net, classes, side)).multiply_adds
+
+
+@cache
+def _parameters(net: str, classes: int, side: int | None) -> int:
+    return int(build_model(net, classes, side).count_params())
 
 
 def guessed_rate(recipe: Recipe, classes: int, side: int, passes: int = PASSES) -> float:

@@ -5,7 +5,7 @@ import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fireweed.api.choosing import choose_recipe
 from fireweed.api.environment import environment_facts
@@ -23,6 +23,9 @@ from fireweed.reporting import Reporter, duration
 from fireweed.resolving import Resolved, resolve, view_of_epochs
 from fireweed.run import RunFacts, RunFolder
 from fireweed.text import counted, is_text, readable
+
+if TYPE_CHECKING:
+    from fireweed.training.clock import Budget
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,12 @@ class TrainRequest:
     project: str | None = None
 
 
-def train_run(request: TrainRequest, reporter: Reporter) -> RunFolder:
-    """Carry out a training, or go on with it, and return its finished folder."""
-    started = time.monotonic()
+def train_run(request: TrainRequest, reporter: Reporter, started: float | None = None) -> RunFolder:
+    """Carry out a training, or go on with it, and return its finished folder.
+
+    started: the time from which `minutes` count, by time.monotonic(); None: now.
+    """
+    started = time.monotonic() if started is None else started
     asked, why = choose_recipe(request)
     choice = chosen_device(request, asked.training.precision)
     reporter.say(f"{choice.name}: {choice.backend}, {choice.precision}")
@@ -96,11 +102,11 @@ def _carry_out(
     from fireweed.api.building import TrainingParts, build_for_training, seed_everything
     from fireweed.api.featuring import train_head
     from fireweed.api.finishing import finish
-    from fireweed.api.timing import remember_rates
+    from fireweed.api.timing import remember_finish, remember_rates
     from fireweed.training.train import train
 
     seed_everything(facts.asked.training.seed, request.deterministic, choice.precision)
-    resolved = _resolved(request, facts, prepared.catalog, choice, folder, started, reporter)
+    resolved, budget = _resolved(request, facts, prepared.catalog, choice, folder, started, reporter)
     recipe = resolved.recipe
     for note in resolved.notes:
         reporter.say(note)
@@ -110,17 +116,19 @@ def _carry_out(
         reporter.say(loaded)
     parts = TrainingParts(recipe, prepared.catalog, resolved.class_weights)
     try:
-        _announce(recipe, model, len(prepared.catalog.classes), parts, choice, reporter)
+        _announce(recipe, model, len(prepared.catalog.classes), parts, choice, reporter, request.minutes)
         if not folder.is_started:
             folder.start(facts, recipe, prepared.catalog, prepared.groups)
         folder.write_json("environment.json", environment_facts(choice))
         if recipe.model.freeze:
             outcome = train_head(model, recipe, parts, folder, choice, reporter)
         else:
-            outcome = train(model, recipe, parts.input(), folder.path, reporter)
+            outcome = train(model, recipe, parts.input(), folder.path, reporter, budget)
         remember_rates(recipe, outcome.history, choice)
         finish(folder, recipe, model, outcome, parts, prepared.catalog, reporter)
         folder.drop_features()
+        seen = len(parts.validation_labels) + min(recipe.training.norm_photos, parts.photos)
+        remember_finish(recipe, seen, time.monotonic() - outcome.ended_at, choice)
     finally:
         parts.close()
 
@@ -128,18 +136,24 @@ def _carry_out(
 def _resolved(
     request: TrainRequest, facts: RunFacts, catalog: Catalog, choice: DeviceChoice, folder: RunFolder,
     started: float, reporter: Reporter,
-) -> Resolved:  # fmt: skip
-    """Return the recipe with every number decided; what was decided at the first start holds, on any machine."""
+) -> tuple[Resolved, "Budget | None"]:  # fmt: skip
+    """Return the recipe with every number decided, and the time that --minutes gives.
+
+    What was decided at the first start holds, on any machine.
+    """
     counts = [int(count) for count in catalog.part("train").counts()]
     asked = facts.asked
-    if request.minutes is not None and not asked.model.freeze:  # then time decides, not the number of steps
-        free = asked.training.model_copy(update={"steps_at_least": 0, "steps_at_most": 0})
-        asked = asked.model_copy(update={"training": free})
     resolved = resolve(
-        asked, counts, default_batch(sum(counts)), find_entry(asked.model.name).has_flatten, choice.precision
-    )
+        asked, counts, default_batch(sum(counts)), find_entry(asked.model.name).has_flatten, choice.precision,
+        by_clock=request.minutes is not None,
+    )  # fmt: skip
     if folder.is_started:
-        return replace(resolved, recipe=folder.resolved())
+        resolved = replace(resolved, recipe=folder.resolved())
+        if request.minutes is None or asked.model.freeze:
+            return resolved, None
+        from fireweed.api.budget import budget_to_go_on
+
+        return resolved, budget_to_go_on(resolved.recipe, catalog, request.minutes, started, choice)
     from fireweed.api.compiling import with_compile
 
     resolved = with_compile(
@@ -150,14 +164,17 @@ def _resolved(
         from fireweed.api.budget import fit_to_minutes
         from fireweed.api.feature_time import fit_views_to_minutes
 
-        fit = fit_views_to_minutes if asked.model.freeze else fit_to_minutes
         keeps_sides = asked.training.side is not None
-        return fit(resolved, catalog, request.minutes, started, keeps_sides, choice, reporter)
-    return resolved
+        given = (catalog, request.minutes, started, keeps_sides, choice, reporter)
+        return (
+            (fit_views_to_minutes(resolved, *given), None) if asked.model.freeze else fit_to_minutes(resolved, *given)
+        )
+    return resolved, None
 
 
 def _announce(
-    recipe: Recipe, model: Any, classes: int, parts: Any, choice: DeviceChoice, reporter: Reporter
+    recipe: Recipe, model: Any, classes: int, parts: Any, choice: DeviceChoice, reporter: Reporter,
+    minutes: float | None,
 ) -> None:  # fmt: skip
     from fireweed.api.feature_time import expected_head_seconds
     from fireweed.api.timing import expected_seconds
@@ -176,6 +193,8 @@ def _announce(
         )  # fmt: skip
     for note in parts.cache_notes():
         reporter.say(note)
+    if minutes is not None:
+        return  # it ends with the time
     if recipe.model.freeze:
         views = len(set(view_of_epochs(recipe.training)))
         reporter.say(f"frozen: the backbone looks at {counted(views, 'view')} of the photos, then the head is trained")

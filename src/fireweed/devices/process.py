@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -106,6 +107,14 @@ def restart_with(environment: Mapping[str, str]) -> bool:
         os.execve(sys.executable, arguments, {**os.environ, **needed, MARKER: str(os.getpid())})
     except OSError:
         return False
+
+
+def began() -> float:
+    """Return when this process began, by time.monotonic(); executing itself again began none."""
+    import psutil
+
+    age = time.time() - psutil.Process().create_time()
+    return time.monotonic() - max(0.0, age)
 
 
 def prepare_in_process(environment: Mapping[str, str]) -> list[str]:

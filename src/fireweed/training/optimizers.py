@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from fireweed.recipe import TrainingSettings
+from fireweed.settings import TrainingSettings
 
 NOT_DECAYED = ("bias", "gamma", "beta")  # a penalty on biases and norms hinders and helps nothing (He et al. 2019)
 
@@ -54,9 +54,15 @@ class KernelMuon(keras.optimizers.Muon):
         return x * (self.rms_rate * math.sqrt(max(rows, columns)))
 
 
-def build_optimizer(settings: TrainingSettings, rates: np.ndarray, model: keras.Model) -> keras.optimizers.Optimizer:
-    """Return the recipe's optimizer, built for the model's trainable variables."""
-    common = {"learning_rate": TableSchedule(rates), "global_clipnorm": settings.clip_norm or None}
+def build_optimizer(
+    settings: TrainingSettings, rates: np.ndarray | float, model: keras.Model
+) -> keras.optimizers.Optimizer:
+    """Return the recipe's optimizer, built for the model's trainable variables.
+
+    rates: the learning rate of each step, or the first rate of an optimizer whose rate is set from outside.
+    """
+    rate = rates if isinstance(rates, float) else TableSchedule(rates)
+    common = {"learning_rate": rate, "global_clipnorm": settings.clip_norm or None}
     decay = settings.weight_decay or None
     if settings.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(momentum=settings.momentum, nesterov=True, weight_decay=decay, **common)

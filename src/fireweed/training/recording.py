@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
 
 from fireweed.errors import RunError
 from fireweed.files import write_text
 from fireweed.recipe import Recipe
 from fireweed.reporting import Bar, Reporter, duration
+from fireweed.training.course import Course
 from fireweed.training.pacing import Pace, queues_steps
 
 if TYPE_CHECKING:
@@ -50,13 +50,11 @@ def interrupts_noted(recorder: "Recorder") -> Iterator[None]:
 class Recorder(keras.callbacks.Callback):
     """Keeps the history and decides when to stop; shows progress."""
 
-    def __init__(
-        self, recipe: Recipe, data: "TrainingInput", rates: np.ndarray, folder: Path, reporter: Reporter
-    ) -> None:
+    def __init__(self, recipe: Recipe, data: "TrainingInput", course: Course, folder: Path, reporter: Reporter) -> None:
         super().__init__()
         self._recipe = recipe
         self._data = data
-        self._rates = rates
+        self._course = course
         self._folder = folder
         self._reporter = reporter
         self.side = recipe.training.phases[0].side
@@ -65,6 +63,8 @@ class Recorder(keras.callbacks.Callback):
         self.best_epoch = 0
         self.is_best = False
         self.stopped_early = False
+        self.steps_done = 0  # in whole epochs, and in such as a clock cut
+        self.what_is_left = ""
         self.is_interrupted = False
         self._bar: Bar | None = None
         self._pace: Pace | None = None
@@ -94,12 +94,15 @@ class Recorder(keras.callbacks.Callback):
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint must hold of this."""
         return {"rows": self.rows, "best_accuracy": self.best_accuracy, "best_epoch": self.best_epoch,
-                "stopped_early": self.stopped_early}  # fmt: skip
+                "stopped_early": self.stopped_early, "steps": self.steps_done,
+                "course": self._course.state()}  # fmt: skip
 
     def restore(self, epochs: int, state: dict[str, Any]) -> None:
         self.rows = state["rows"]
         self.best_accuracy, self.best_epoch = state["best_accuracy"], state["best_epoch"]
         self.stopped_early = state["stopped_early"]
+        self.steps_done = state.get("steps", epochs * self._data.steps)  # older versions counted whole epochs only
+        self.what_is_left = self._course.restore(state.get("course", {}))
         if len(self.rows) != epochs:
             raise RunError(f"the checkpoint is of epoch {epochs} but holds {len(self.rows)} rows of history")
 
@@ -115,7 +118,7 @@ class Recorder(keras.callbacks.Callback):
         self._epoch_began = self._warm_began = self._step_began = time.monotonic()
         self._step = 0
         self._waited = 0.0
-        title = f"epoch {epoch + 1}/{self._recipe.total_epochs} {self.side} px"
+        title = f"epoch {self._course.epoch_name(epoch + 1)} {self.side} px"
         self._bar = self._reporter.bar(title, self._data.steps)
         self._bar.__enter__()
         self._pace = Pace() if queues_steps() else None
@@ -156,14 +159,16 @@ class Recorder(keras.callbacks.Callback):
         self._work_done += self.side**2
         row: dict[str, Any] = {"epoch": epoch + 1, "side": self.side}
         row |= {name: values[name] for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
-        row["learning_rate"] = float(self._rates[epoch * self._data.steps])
-        row["images_per_second"] = round(self._data.photos / max(self._trained - self._epoch_began, 1e-9), 2)
+        row["learning_rate"] = self._course.rate_of_epoch(epoch)
+        photos = self._data.photos * self._step / self._data.steps
+        row["images_per_second"] = round(photos / max(self._trained - self._epoch_began, 1e-9), 2)
         row["seconds"] = round(now - self._epoch_began, 2)
         row["share_of_seconds_waited"] = round(self._waited / max(self._trained - self._warm_began, 1e-9), 4)
         self.rows.append(row)
+        self.steps_done += self._step
         self._judge(values["val_accuracy"])
         self._reporter.say(
-            f"epoch {epoch + 1}/{self._recipe.total_epochs}  {self.side} px  loss {row['loss']:.3f}  accuracy "
+            f"epoch {self._course.epoch_name(epoch + 1)}  {self.side} px  loss {row['loss']:.3f}  accuracy "
             f"{row['accuracy']:.3f}  validation {row['val_accuracy']:.3f}  {row['images_per_second']:.0f} images/s  "
             f"{duration(row['seconds'])}, {duration(self._left_after())} left"
         )
@@ -205,7 +210,7 @@ class Recorder(keras.callbacks.Callback):
         free_at: when the device ended the step before, where steps are queued.
         sent_at: when Keras had sent this one.
         """
-        step = self.epochs_done * self._data.steps + batch
+        step = self.steps_done + batch
         made_at = self._data.made_at(step)
         if self._pace is not None:
             made_at = max(made_at, self._data.made_at(step + 1))
@@ -215,12 +220,16 @@ class Recorder(keras.callbacks.Callback):
         return (self._step - 1) * self._data.photos / self._data.steps / max(now - self._warm_began, 1e-9)
 
     def _left(self, now: float) -> float:
-        """Seconds left: work is counted in pixels, priced by this epoch's steps so far."""
+        """Seconds left: by the clock; else work is counted in pixels, priced by this epoch's steps so far."""
+        by_clock = self._course.seconds_left()
+        if by_clock is not None:
+            return by_clock
         share = (self._step - 1) / self._data.steps
         return (self._remaining_work() - share * self.side**2) * (now - self._warm_began) / (share * self.side**2)
 
     def _left_after(self) -> float:
-        return self._remaining_work() * self._work_seconds / self._work_done
+        by_clock = self._course.seconds_left()
+        return self._remaining_work() * self._work_seconds / self._work_done if by_clock is None else by_clock
 
     def _remaining_work(self) -> float:
         sides = [phase.side for phase in self._recipe.training.phases for _ in range(phase.epochs)]

@@ -1,5 +1,9 @@
-"""The training, readable from top to bottom: twin, optimizer, average, then Keras's own `fit` once a phase."""
+"""The training, readable from top to bottom: twin, optimizer, average, then Keras's own `fit` once a phase.
 
+With a budget of time the course of the training follows the clock, else it is the recipe's epochs.
+"""
+
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +15,13 @@ import numpy as np
 from fireweed.devices.backends import computes_on_cpu
 from fireweed.errors import FireweedError, RunError
 from fireweed.files import disk_full
-from fireweed.recipe import Recipe, TrainingSettings
+from fireweed.recipe import Recipe
 from fireweed.reporting import Reporter
+from fireweed.settings import TrainingSettings
 from fireweed.training.averaging import Averaging
 from fireweed.training.checkpoints import Checkpoint, newest_checkpoint, read_checkpoint, write_checkpoint
+from fireweed.training.clock import Budget, ClockCourse
+from fireweed.training.course import Course
 from fireweed.training.engine import copy_variables, fast_twin
 from fireweed.training.metrics import PhotoAccuracy
 from fireweed.training.norms import has_moving_statistics, recompute_norms
@@ -58,66 +65,77 @@ class Outcome:
     stopped_early: bool
     resumed_at: int | None
     notes: list[str] = field(default_factory=list)
+    ended_at: float = 0.0  # when the last epoch did, by time.monotonic()
 
 
-def train(model: keras.Model, recipe: Recipe, data: TrainingInput, folder: Path, reporter: Reporter) -> Outcome:
+def train(
+    model: keras.Model, recipe: Recipe, data: TrainingInput, folder: Path, reporter: Reporter,
+    budget: Budget | None = None,
+) -> Outcome:  # fmt: skip
     """Train `model` in place by a resolved recipe, going on from the newest checkpoint where there is one.
 
     model:  a plain Keras model that takes the sides of all phases; ends with the weights to keep (averaged, or best).
     folder: the run's folder; history.csv, checkpoints/ and logs/ are written there.
+    budget: the time in which all has to be done; None: the recipe's epochs are made, however long they take.
 
     Raises:
         RunError: the checkpoints are damaged, the disk is full, or the loss is not a number.
     """
     settings = recipe.training
-    rates = learning_rates(recipe, data.steps)
+    course = (
+        Course(recipe, data.steps, learning_rates(recipe, data.steps)) if budget is None
+        else ClockCourse(recipe, data.steps, budget)
+    )  # fmt: skip
     set_seeds(settings.seed)  # the twin's drop-outs draw their seeds when they are made
     twin = fast_twin(model, settings.compile)
-    optimizer = build_optimizer(settings, rates, twin)
+    optimizer = build_optimizer(settings, course.learning_rate, twin)
     averaging = Averaging(settings.average, settings.average_every)
-    recorder = Recorder(recipe, data, rates, folder, reporter)
+    recorder = Recorder(recipe, data, course, folder, reporter)
     save = Saver(folder / "checkpoints", twin, optimizer, averaging, recorder)
 
     averaging.start(twin)
     notes = save.restore()
     resumed_at = recorder.epochs_done or None
     if resumed_at:
-        reporter.say(f"resuming after epoch {resumed_at} of {recipe.total_epochs}")
+        reporter.say(f"resuming after epoch {resumed_at} {recorder.what_is_left}")
     for note in notes:
         reporter.warn(note)
 
     with interrupts_noted(recorder):
-        _fit_phases(twin, optimizer, settings, data, folder, (averaging, recorder, save))
+        _fit_stretches(twin, optimizer, settings, data, folder, (course, averaging, recorder, save))
+    ended_at = time.monotonic()
     save.put_kept_weights_in(twin, recorder.keeps_best)
     if settings.norm_photos and has_moving_statistics(twin):
         recompute_norms(twin, data.unchanged(settings.norm_photos))
     if twin is not model:
         copy_variables(twin, model)
+    notes += course.notes(recorder.epochs_done)
     return Outcome(
-        recorder.rows, rates, recorder.kept_epoch, recorder.keeps_best, recorder.stopped_early, resumed_at, notes
-    )
+        recorder.rows, course.rates_taken(), recorder.kept_epoch, recorder.keeps_best, recorder.stopped_early,
+        resumed_at, notes, ended_at,
+    )  # fmt: skip
 
 
-def _fit_phases(
+def _fit_stretches(
     twin: keras.Model, optimizer: Any, settings: TrainingSettings, data: TrainingInput, folder: Path,
-    watchers: tuple[Averaging, Recorder, "Saver"],
+    watchers: tuple[Course, Averaging, Recorder, "Saver"],
 ) -> None:  # fmt: skip
-    """Run Keras's own `fit` once a phase, from where the recorder says the training is."""
-    averaging, recorder, save = watchers
-    end = 0
-    for phase in settings.phases:
-        end += phase.epochs
-        if recorder.epochs_done >= end or recorder.has_ended:
-            continue
-        recorder.side = phase.side
-        compile_model(twin, optimizer, settings.compile)
-        callbacks = [averaging, recorder, save, tensorboard(folder / "logs")]
+    """Run Keras's own `fit` once a stretch of the course, from where the recorder says the training is."""
+    course, averaging, recorder, save = watchers
+    phase = None
+    while (stretch := course.next_stretch(recorder.epochs_done)) and not recorder.has_ended:
+        recorder.side = stretch.side
+        if stretch.phase != phase:
+            compile_model(twin, optimizer, settings.compile)
+            phase = stretch.phase
+        callbacks = [course, averaging, recorder, save, tensorboard(folder / "logs")]
+        steps = (stretch.last_epoch - recorder.epochs_done) * stretch.epoch_steps
         try:
             twin.fit(
-                data.batches(phase.side, recorder.epochs_done * data.steps, end * data.steps),
+                data.batches(stretch.side, recorder.steps_done, recorder.steps_done + steps),
                 initial_epoch=recorder.epochs_done,
-                epochs=end,
-                steps_per_epoch=data.steps,
+                epochs=stretch.last_epoch,
+                steps_per_epoch=stretch.epoch_steps,
                 validation_data=data.validation,
                 shuffle=False,  # the plan has seen to it
                 verbose=0,

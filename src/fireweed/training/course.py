@@ -1,0 +1,78 @@
+"""The course of a training whose epochs were planned: a phase is one stretch of so many whole epochs."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from fireweed.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Epochs that Keras's `fit` makes in one go.
+
+    phase:        its number; another one has another side, and is compiled anew.
+    side:         in pixels.
+    last_epoch:   epochs of the training that are done at its end, at most.
+    epoch_steps:  steps of each of its epochs, at most.
+    """
+
+    phase: int
+    side: int
+    last_epoch: int
+    epoch_steps: int
+
+
+class Course(keras.callbacks.Callback):
+    """Goes through the phases of a resolved recipe, epoch by epoch, at rates that are a table made beforehand.
+
+    learning_rate: what the optimizer takes: a rate for every step, float32 of shape (steps,), or the first rate.
+    """
+
+    learning_rate: np.ndarray | float
+
+    def __init__(self, recipe: Recipe, steps: int, rates: np.ndarray) -> None:
+        super().__init__()
+        self._phases = recipe.training.phases
+        self._total = recipe.total_epochs
+        self._steps = steps
+        self._rates = self.learning_rate = rates
+
+    def next_stretch(self, epochs_done: int) -> Stretch | None:
+        """Return what comes after so many epochs; None after the last."""
+        end = 0
+        for number, phase in enumerate(self._phases):
+            end += phase.epochs
+            if epochs_done < end:
+                return Stretch(number, phase.side, end, self._steps)
+        return None
+
+    def rate_of_epoch(self, epoch: int) -> float:
+        """Return the rate of the first step of the epoch under way, the one after `epoch` others."""
+        return float(self._rates[epoch * self._steps])
+
+    def epoch_name(self, epoch: int) -> str:
+        """Return the epoch's number, counted from 1, as people read it."""
+        return f"{epoch}/{self._total}"
+
+    def seconds_left(self) -> float | None:
+        """Return the seconds that are left; None where no clock says it, but the speed of the epochs."""
+        return None
+
+    def rates_taken(self) -> np.ndarray:
+        """Return the rate of every step of the whole training, float32 of shape (steps,)."""
+        return self._rates
+
+    def notes(self, epochs_done: int) -> list[str]:
+        """Return sentences on what went otherwise than planned."""
+        return []
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint must hold of this, JSON-ready."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> str:
+        """Go on from what `state` gave; return a phrase on what is left."""
+        return f"of {self._total}"
