@@ -2,9 +2,10 @@
 
 import pytest
 
-from fireweed.recipe import checked
+from fireweed.data.plan import default_batch
+from fireweed.recipe import checked, read_recipe, recipe_names
 from fireweed.resolving import class_weights, resolve, view_of_epochs
-from fireweed.settings import Phase
+from fireweed.settings import AugmentSettings, Phase
 
 
 def asked(**training):
@@ -16,12 +17,56 @@ def test_small_sets_get_a_small_batch_and_more_epochs_and_are_told_so():
     assert resolved.recipe.training.batch == 8
     assert resolved.recipe.total_epochs == 24  # 5 steps an epoch
     assert [p.epochs for p in resolved.recipe.training.phases] == [16, 8]
-    assert "batch 8" in resolved.notes[0] and "24 epochs instead of 6" in resolved.notes[1]
+    assert "batch 8" in resolved.notes[0] and "24 epochs instead of 6, since there are few" in resolved.notes[1]
 
 
-def test_large_sets_get_fewer_epochs_but_at_least_one():
-    resolved = resolve(asked(steps_at_most=100), [5000, 5000], default_batch=32)
-    assert resolved.recipe.total_epochs == 1
+def test_large_sets_get_fewer_epochs_but_keep_their_sides():
+    resolved = resolve(asked(steps_at_most=1000), [5000, 5000], default_batch=32)
+    assert [p.epochs for p in resolved.recipe.training.phases] == [2, 1]
+    assert "3 epochs instead of 6, since there are many photos: 939 steps in all" in resolved.notes
+    resolved = resolve(asked(steps_at_most=100), [50_000, 50_000], default_batch=128)
+    assert resolved.recipe.training.phases == (Phase(side=96, epochs=1), Phase(side=128, epochs=1))
+
+
+@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize("photos", [4, 8, 35, 100, 343, 2600, 70_000, 1_000_000])
+def test_no_set_is_too_small_or_too_large_for_a_shipped_recipe(name, photos):
+    recipe = read_recipe(name)
+    resolved = resolve(recipe, [photos // 2, photos - photos // 2], default_batch(photos)).recipe
+    steps = -(-photos // resolved.training.batch)
+    assert len(resolved.training.phases) == len(recipe.training.phases)
+    assert resolved.total_epochs <= max(200, recipe.total_epochs)
+    limits = recipe.training
+    if limits.steps_at_most:
+        assert steps * resolved.total_epochs <= max(limits.steps_at_most, steps * len(limits.phases))
+        assert steps * resolved.total_epochs >= min(limits.steps_at_least, 200 * steps)
+
+
+def test_a_batch_that_holds_all_photos_does_not_make_thousands_of_epochs():
+    assert resolve(asked(steps_at_least=5000, batch=32), [8, 8], 4).recipe.total_epochs == 200
+    assert resolve(asked(steps_at_least=5000, batch=32, phases=[{"side": 64, "epochs": 300}]), [8, 8], 4
+                   ).recipe.total_epochs == 300  # fmt: skip
+
+
+def test_where_time_decides_epochs_are_not_talked_of():
+    assert not any("epochs" in note for note in resolve(asked(steps_at_least=500), [20, 20], 8, by_clock=True).notes)
+
+
+def test_what_hides_writing_or_turns_it_around_is_said_with_the_remedy():
+    def said(**augment):
+        recipe = asked().model_copy(update={"augment": AugmentSettings(**augment)})
+        return " ".join(resolve(recipe, [200, 200], 32).notes)
+
+    both = said(crop=(0.15, 1.0))
+    assert "15% of their area" in both and "--no-flip --set augment.crop=[0.6,1]" in both
+    assert "--no-flip" in said(crop=(0.8, 1.0)) and "augment.crop" not in said(crop=(0.8, 1.0))
+    assert said(flip=False, crop=(0.6, 1.0)) == ""
+
+
+def test_two_classes_of_a_few_photos_and_a_hundred_classes_of_ten_are_balanced_enough():
+    assert class_weights("auto", [18, 17]) is None
+    assert class_weights("auto", [7] * 99 + [5]) is None
+    assert max(class_weights("auto", [30, 28, 1])) == 10
 
 
 def test_epochs_that_were_asked_for_are_not_changed():

@@ -40,7 +40,7 @@ def train(
     freeze: Annotated[Optional[bool], typer.Option("--freeze/--no-freeze", help="Keep the backbone as it is.")] = None,  # noqa: UP045
     epochs: Annotated[Optional[int], typer.Option(help="Epochs in all, shared among the phases.")] = None,  # noqa: UP045
     side: Annotated[Optional[int], typer.Option(help="One phase at this side, in pixels.")] = None,  # noqa: UP045
-    minutes: Annotated[Optional[float], typer.Option(help="Pick sides and epochs to end in this time.")] = None,  # noqa: UP045
+    minutes: Annotated[Optional[float], typer.Option(help="End in this time: sides are picked for it.")] = None,  # noqa: UP045
     seed: Annotated[Optional[int], typer.Option(help="Of the weights, the order and the augmentation.")] = None,  # noqa: UP045
     setting: Annotated[list[str], typer.Option("--set", help="Any setting: training.batch=16.")] = [],  # noqa: B006
     augment: Annotated[bool, typer.Option("--augment/--no-augment", help="Vary the training photos.")] = True,

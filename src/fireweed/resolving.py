@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from fireweed.data.changes import AugmentSettings as PlannedChanges
 from fireweed.recipe import Recipe, with_epochs
 from fireweed.settings import AugmentSettings, Phase, TrainingSettings
+from fireweed.text import counted
 
 UNBALANCED = 3.0  # photos of the largest class over those of the smallest, from which on "auto" weighs classes
+MOST_EPOCHS = 200  # made of the recipe's for a small set; a net that saw a photo so often has learned it by heart
+SMALL_CROP = 0.4  # of the area; crops below it may miss what a photo is about
 LARGEST_WEIGHT = 10.0  # a class of a few photos must not shake the training each time one of them comes
 
 
@@ -40,6 +43,7 @@ def resolve(
     training = asked.training
     batch = _batch(training, photos, default_batch, notes)
     phases = _phases(training, math.ceil(photos / batch), has_flatten, by_clock, notes)
+    notes += _changes_note(asked.augment)
     weights = class_weights(training.class_weights, counts)
     if weights and training.class_weights == "auto":
         notes.append(
@@ -114,9 +118,31 @@ def _phases(
         return with_epochs(phases, training.epochs)
     wanted = total
     if training.steps_at_least and total * steps < training.steps_at_least:
-        wanted = math.ceil(training.steps_at_least / steps)
+        wanted = max(total, min(math.ceil(training.steps_at_least / steps), MOST_EPOCHS))
+        why = "few photos"
     elif training.steps_at_most and total * steps > training.steps_at_most:
-        wanted = max(1, training.steps_at_most // steps)
+        wanted = min(total, max(len(phases), training.steps_at_most // steps))  # each side keeps an epoch
+        why = "many photos"
     if wanted != total and not by_clock:
-        notes.append(f"{wanted} epochs instead of {total}, to make {wanted * steps:,} steps of {steps} an epoch")
+        notes.append(
+            f"{counted(wanted, 'epoch')} instead of {total}, since there are {why}: {wanted * steps:,} steps in all"
+        )
     return with_epochs(phases, wanted)
+
+
+def _changes_note(augment: AugmentSettings) -> list[str]:
+    """Return a sentence on what would hide or turn around what matters in some photos, and how to do without."""
+    changes, matters, remedies = [], [], []
+    if augment.flip:
+        changes.append("mirrored")
+        matters.append("writing or left and right")
+        remedies.append("--no-flip")
+    if augment.crop[0] < SMALL_CROP:
+        changes.append(f"cut to as little as {augment.crop[0]:.0%} of their area")
+        matters.append("small things")
+        remedies.append("--set augment.crop=[0.6,1]")
+    if not changes:
+        return []
+    return [
+        f"photos are {' and '.join(changes)} at random; where {' or '.join(matters)} decide, add {' '.join(remedies)}"
+    ]

@@ -18,6 +18,8 @@ from fireweed.settings import DataSettings
 from fireweed.text import counted
 
 SHOWN_UNREADABLE = 5
+FEW_TO_TRAIN, FEW_TO_VALIDATE = 5, 30  # photos of a class, and of the validation part
+MUCH_CUT_OFF = 0.4  # of a photo's area; the middle square of a 3:2 photo leaves out a third
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +45,8 @@ def prepare_data(
     catalog = split(found.catalog, groups, settings.validation, settings.test)
     catalog, groups = thinned(catalog, groups, settings.photos_per_class)
     describe(catalog, groups, reporter)
+    if settings.fit == "crop" and (note := cut_off_note(found.sizes)):
+        reporter.say(note)
     return PreparedData(catalog, groups)
 
 
@@ -64,6 +68,15 @@ def check_trainable(catalog: Catalog, reporter: Reporter) -> None:
         reporter.warn(
             f"no training photos of {', '.join(without[:5])}: the net cannot learn {len(without)} of the classes"
         )
+    few = [name for name, count in zip(catalog.classes, counts, strict=True) if 0 < count < FEW_TO_TRAIN]
+    if few:
+        others = f" and {len(few) - 5} more" if len(few) > 5 else ""
+        reporter.warn(
+            f"fewer than {FEW_TO_TRAIN} training photos of {', '.join(few[:5])}{others}: expect mistakes; add photos"
+        )
+    validated = len(catalog.part("validation"))
+    if validated < FEW_TO_VALIDATE:
+        reporter.warn(f"{counted(validated, 'validation photo')} only: the accuracy will be a rough figure; add photos")
 
 
 def describe(catalog: Catalog, groups: np.ndarray, reporter: Reporter) -> None:
@@ -86,6 +99,20 @@ def describe(catalog: Catalog, groups: np.ndarray, reporter: Reporter) -> None:
             reporter.say(f"  and {len(catalog.unreadable) - SHOWN_UNREADABLE} more, listed in the report")
     for note in catalog.notes:
         reporter.warn(note)
+
+
+def cut_off_note(sizes: np.ndarray) -> str:
+    """Return a sentence where the middle square leaves out much of most photos; else nothing.
+
+    sizes: height and width in pixels, of shape (photos, 2).
+    """
+    cut_off = float(np.median(1 - sizes.min(axis=1) / sizes.max(axis=1)))
+    if cut_off <= MUCH_CUT_OFF:
+        return ""
+    return (
+        f"only the middle square of each photo is used, without {cut_off:.0%} of most; "
+        "--set data.fit=pad or squash keeps all of it"
+    )
 
 
 def _disputed(catalog: Catalog, groups: np.ndarray) -> list[str]:

@@ -1,0 +1,52 @@
+"""What is said of photos before anything is trained on them."""
+
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from fireweed.api.preparing import check_trainable, cut_off_note
+from fireweed.data.catalog import Catalog, Photo
+from fireweed.reporting import Reporter
+
+
+def warned(train, validation):
+    """Return what is said of a catalog with so many photos of each class in the two parts."""
+    photos = [
+        Photo(f"{part}-{label}-{number}", label, part=part)
+        for part, counts in (("train", train), ("validation", validation))
+        for label, count in enumerate(counts)
+        for number in range(count)
+    ]
+    said = io.StringIO()
+    classes = tuple(f"class {number}" for number in range(len(train)))
+    check_trainable(Catalog(classes, tuple(photos)), Reporter(Console(file=said, width=500)))
+    return said.getvalue()
+
+
+def test_enough_photos_are_not_commented():
+    assert warned([20, 5], [20, 10]) == ""
+
+
+def test_classes_of_a_few_photos_are_named():
+    said = warned([20, 4, 1], [20, 10, 5])
+    assert "fewer than 5 training photos of class 1, class 2: expect mistakes" in said
+    many = warned([2] * 9, [10] * 9)
+    assert "class 4 and 4 more" in many and "class 5" not in many
+
+
+def test_a_validation_part_of_a_few_photos_is_told():
+    assert "1 validation photo only" in warned([20, 20], [1, 0])
+    assert "29 validation photos only" in warned([20, 20], [20, 9])
+
+
+@pytest.mark.parametrize(("height", "width", "share"), [(300, 100, "67%"), (90, 160, "44%")])
+def test_photos_that_a_square_cuts_off_are_told_with_the_remedy(height, width, share):
+    note = cut_off_note(np.array([[height, width]] * 3 + [[100, 100]] * 2))
+    assert share in note and "data.fit=pad" in note
+
+
+@pytest.mark.parametrize(("height", "width"), [(100, 100), (300, 400), (300, 200)])
+def test_usual_photos_are_not_commented(height, width):
+    assert cut_off_note(np.array([[height, width]] * 3 + [[300, 50]] * 2)) == ""
