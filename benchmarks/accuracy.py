@@ -8,16 +8,19 @@ was stopped; `keep` writes what the finished runs gave to measurements/accuracy/
 it, without photos or weights. Runs lie in runs/STUDY.
 
 A study is TOML: `set` holds settings of all variants, and each [[variant]] has `name`, `recipe`, `seeds`, `set`
-(settings, as for --set), `minutes` (as for --minutes), `pretrained` (whether it starts from ImageNet weights) and
-`test` (whether the test photos are judged too, once, when the training has ended).
+(settings, as for --set), `minutes` (as for --minutes), `pretrained` (whether it starts from ImageNet weights), `cold`
+(whether nothing that earlier runs kept may help) and `test` (whether the test photos are judged too, once, when the
+training has ended).
 """
 
 import argparse
 import json
+import os
 import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
@@ -44,6 +47,7 @@ class Job:
     has_test: bool
     is_pretrained: bool
     minutes: float | None
+    is_cold: bool
 
     @property
     def name(self) -> str:
@@ -82,7 +86,8 @@ def read_study(path: Path) -> list[Job]:
     shared = study.get("set", [])
     jobs = [
         (turn, Job(variant["name"], variant["recipe"], seed, (*shared, *variant.get("set", [])),
-                   variant.get("test", False), variant.get("pretrained", False), variant.get("minutes")))
+                   variant.get("test", False), variant.get("pretrained", False), variant.get("minutes"),
+                   variant.get("cold", False)))
         for variant in study["variant"]
         for turn, seed in enumerate(variant["seeds"])
     ]  # fmt: skip
@@ -101,8 +106,9 @@ def train(job: Job, photos: str, weights: str, runs: Path) -> str:
         training += ["--weights", weights]
     started = time.time()
     is_done = RunFolder(run).is_finished
-    with open(runs / f"{job.name}.log", "a", encoding="utf-8") as log:
-        done = subprocess.run([*line, *training], stdout=log, stderr=log, check=False)
+    with open(runs / f"{job.name}.log", "a", encoding="utf-8") as log, tempfile.TemporaryDirectory() as empty:
+        environment = os.environ | ({"FIREWEED_CACHE": empty} if job.is_cold else {})
+        done = subprocess.run([*line, *training], stdout=log, stderr=log, check=False, env=environment)
         if not is_done:
             with open(runs / f"{job.name}.{WALL}", "a", encoding="utf-8") as file:
                 file.write(f"{time.time() - started:.1f}\n")
