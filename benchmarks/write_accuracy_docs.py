@@ -18,6 +18,10 @@ from speed_tables import NONE, table
 ROOT = Path(__file__).parents[1]
 MARKS = re.compile(r"(<!-- study: ([\w-]+) -->\n).*?(<!-- /study -->)", re.DOTALL)
 DOCUMENT = ROOT / "docs" / "accuracy.md"
+GOALS = {  # validation accuracy, mean over the seeds
+    "squeezenet": 0.88, "xception": 0.965, "frozen": 0.93, "fast": 0.80, "few": 0.88,
+    "squeezenet-codelab": (0.76, 0.83),
+}  # fmt: skip
 HEAD = ("variant", "validation accuracy", "over seeds", "95% interval, by the number of photos", "test accuracy",
         "T multiply-adds a run", "minutes a run")  # fmt: skip
 
@@ -36,12 +40,31 @@ def study_text(study: dict[str, Any]) -> str:
     variants = study["variants"]
     runs = [run for variant in variants for run in variant["runs"]]
     device, packages = runs[0]["device"], runs[0]["packages"]
-    versions = ", ".join(f"{name} {packages[name]}" for name in ("keras", device["backend"]))
+    versions = ", ".join(f"{package} {packages[package]}" for package in ("keras", device["backend"]))
+    precisions = " and ".join(dict.fromkeys(run["device"]["precision"] for run in runs))
     line = (
-        f"{runs[0]['validation']['photos']} validation photos; {device['name']}, {device['precision']}; {versions}; "
+        f"{runs[0]['validation']['photos']} validation photos; {device['name']}, {precisions}; {versions}; "
         f"{max(run['date'] for run in runs)}."
     )
-    return f"{table(HEAD, [row(variant) for variant in variants])}\n{line}\n"
+    head, rows = HEAD, [row(variant) for variant in variants]
+    if study["study"] == "recipes":
+        head = ("recipe", "goal", *HEAD[1:])
+        rows = [(name(variant), goal(variant), *cells[1:]) for variant, cells in zip(variants, rows, strict=True)]
+    return f"{table(head, rows)}\n{line}\n"
+
+
+def name(variant: dict[str, Any]) -> str:
+    settings = ", ".join(variant["set"])
+    return f"`{variant['recipe']}`" + (f", {settings}" if settings else "")
+
+
+def goal(variant: dict[str, Any]) -> str:
+    """Return what a recipe should reach, and whether it did."""
+    wanted, found = GOALS[variant["recipe"]], variant["validation"]["mean"]
+    if isinstance(wanted, tuple):
+        low, high = wanted
+        return f"{low:.0%} to {high:.0%}: {'reached' if low <= found <= high else 'not reached'}"
+    return f"{wanted:.1%}: {'reached' if found >= wanted else 'not reached'}"
 
 
 def row(variant: dict[str, Any]) -> tuple[str, ...]:
