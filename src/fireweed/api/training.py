@@ -124,7 +124,7 @@ def _carry_out(
             outcome = train_head(model, recipe, parts, folder, choice, reporter)
         else:
             outcome = train(model, recipe, parts.input(), folder.path, reporter, budget)
-        remember_rates(recipe, outcome.history, choice)
+        remember_rates(recipe, outcome.images_per_second, choice)
         finish(folder, recipe, model, outcome, parts, prepared.catalog, reporter)
         folder.drop_features()
         seen = len(parts.validation_labels) + min(recipe.training.norm_photos, parts.photos)
