@@ -15,6 +15,7 @@ training has ended).
 
 import argparse
 import json
+import math
 import os
 import shutil
 import statistics
@@ -30,6 +31,8 @@ from typing import Any
 
 from fireweed.api.timing import multiply_adds
 from fireweed.evaluation.metrics import wilson_interval
+from fireweed.recipe import Recipe
+from fireweed.resolving import view_of_epochs
 from fireweed.run import RunFolder, open_run
 
 ROOT = Path(__file__).parents[1]
@@ -151,7 +154,7 @@ def run_result(job: Job, runs: Path) -> dict[str, Any]:
         "seed": job.seed,
         **{part: found for part in ("validation", "test") if (found := judged(run.path, part))},
         "phases": [phase.model_dump() for phase in recipe.training.phases],
-        **spent(history, photos, costs),
+        **spent(recipe, history, photos, costs),
         "training_seconds": round(sum(row["seconds"] for row in history), 1),
         "command_seconds": [float(line) for line in wall.read_text().split()] if wall.exists() else [],
         "device": {
@@ -162,15 +165,27 @@ def run_result(job: Job, runs: Path) -> dict[str, Any]:
     }
 
 
-def spent(history: list[dict[str, Any]], photos: int, costs: dict[int, int]) -> dict[str, Any]:
-    """Return the photos trained on, and the multiply-adds of their way forward, by the epochs that ran.
+def spent(recipe: Recipe, history: list[dict[str, Any]], photos: int, costs: dict[int, int]) -> dict[str, Any]:
+    """Return the photos trained on, and the multiply-adds of their way forward, by the steps that were made.
 
-    history: rows of history.csv, an epoch each; fewer than planned where patience ended the training.
+    The backbone of a frozen net looks at its views only, and what its head does costs next to nothing.
+
+    recipe:  as resolved.
+    history: rows of history.csv, an epoch each; fewer than planned where patience ended the training. Where a clock
+             did, an epoch may have more steps than planned, or fewer; those of older versions are taken as whole.
     photos:  photos an epoch.
     costs:   side -> multiply-adds of a photo.
     """
-    total = sum(photos * costs[int(row["side"])] for row in history)
-    return {"photos_trained_on": len(history) * photos, "tera_multiply_adds": round(total / 1e12, 4)}
+    if recipe.model.freeze:
+        sides = [phase.side for phase in recipe.training.phases for _ in range(phase.epochs)]
+        seen = [(sides[epoch], photos) for epoch in set(view_of_epochs(recipe.training))]
+    else:
+        steps = math.ceil(photos / recipe.training.batch)
+        seen = [(int(row["side"]), photos * row.get("steps", steps) / steps) for row in history]
+    total = sum(number * costs[side] for side, number in seen)
+    return {
+        "photos_trained_on": round(sum(number for _, number in seen)), "tera_multiply_adds": round(total / 1e12, 4)
+    }  # fmt: skip
 
 
 def judged(run: Path, part: str) -> dict[str, Any]:

@@ -85,6 +85,7 @@ def test_epochs_are_shared_in_proportion_by_largest_remainder():
     phases = (Phase(side=96, epochs=16), Phase(side=128, epochs=6))
     assert with_epochs(phases, 11) == (Phase(side=96, epochs=8), Phase(side=128, epochs=3))
     assert with_epochs(phases, 1) == (Phase(side=96, epochs=1),)
+    assert with_epochs(phases, 2) == (Phase(side=96, epochs=1), Phase(side=128, epochs=1))
     even = (Phase(side=96, epochs=2), Phase(side=192, epochs=2))
     assert with_epochs(even, 3) == (Phase(side=96, epochs=1), Phase(side=192, epochs=2))
 
@@ -93,6 +94,7 @@ def test_epochs_are_shared_in_proportion_by_largest_remainder():
 def test_epochs_always_add_up(pairs, epochs):
     shared = with_epochs(tuple(Phase(side=s, epochs=e) for s, e in pairs), epochs)
     assert sum(phase.epochs for phase in shared) == epochs
+    assert len(shared) == len(pairs) or epochs < len(pairs)
 
 
 def test_defaults_make_a_valid_recipe():

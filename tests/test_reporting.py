@@ -31,7 +31,8 @@ def test_progress_in_a_pipe_is_plain_lines_now_and_then():
     reporter.seconds_between_lines = 0
     with reporter.bar("reading", 10) as bar:
         bar.update(5, "half")
-    assert out.getvalue() == "reading: 5 of 10 half\n"
+        bar.update(12, "more than expected")
+    assert out.getvalue() == "reading: 5 of 10 half\nreading: 12 of 12 more than expected\n"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(3.2, "3 s"), (89, "89 s"), (720, "12 min"), (11100, "3 h 05 min")])

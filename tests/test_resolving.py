@@ -4,7 +4,7 @@ import pytest
 
 from fireweed.data.plan import default_batch
 from fireweed.recipe import checked, read_recipe, recipe_names
-from fireweed.resolving import class_weights, resolve, view_of_epochs
+from fireweed.resolving import cached_side, class_weights, resolve, view_of_epochs
 from fireweed.settings import AugmentSettings, Phase
 
 
@@ -26,6 +26,9 @@ def test_large_sets_get_fewer_epochs_but_keep_their_sides():
     assert "3 epochs instead of 6, since there are many photos: 939 steps in all" in resolved.notes
     resolved = resolve(asked(steps_at_most=100), [50_000, 50_000], default_batch=128)
     assert resolved.recipe.training.phases == (Phase(side=96, epochs=1), Phase(side=128, epochs=1))
+    uneven = [{"side": side, "epochs": epochs} for side, epochs in ((64, 40), (96, 14), (128, 4))]
+    resolved = resolve(asked(steps_at_most=100, phases=uneven), [50_000, 50_000], default_batch=128)
+    assert [(p.side, p.epochs) for p in resolved.recipe.training.phases] == [(64, 1), (96, 1), (128, 1)]
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -86,6 +89,20 @@ def test_the_evaluation_side_goes_with_the_last_phase_and_a_net_that_flattens_ha
     assert resolve(asked(evaluation_scale=1.25, side=64), [99, 99], 32).recipe.evaluation_side == 80
     assert resolve(asked(evaluation_scale=1.25), [99, 99], 32, has_flatten=True).recipe.evaluation_side == 128
     assert asked(side=331).evaluation_side == 331
+
+
+def test_a_net_that_flattens_says_that_its_evaluation_side_cannot_be_another():
+    def notes(scale, has_flatten):
+        return " ".join(resolve(asked(evaluation_scale=scale), [99, 99], 32, has_flatten=has_flatten).notes)
+
+    assert "evaluation_scale 1.25 is left out" in notes(1.25, True)
+    assert "evaluation_scale" not in notes(1.0, True) + notes(1.25, False)
+
+
+def test_squares_have_a_margin_only_where_photos_are_cropped():
+    cropped = checked({"data": {"margin": 1.5}, "augment": {"crop": [0.5, 1.0]}})
+    assert cached_side(cropped) == 144
+    assert cached_side(cropped.model_copy(update={"augment": AugmentSettings()})) == 96
 
 
 def test_a_batch_larger_than_the_set_is_cut():

@@ -126,14 +126,17 @@ def checked(tables: Mapping[str, Any]) -> Recipe:
 def with_epochs(phases: tuple[Phase, ...], epochs: int) -> tuple[Phase, ...]:
     """Share `epochs` among phases in proportion, by largest remainder, ties to the larger side.
 
-    A phase whose share comes to nothing goes; the evaluation side is then that of the last one left.
+    Each phase has one at least; where there are not enough for that those of the smallest share go, and the evaluation
+    side is that of the last one left.
     """
     total = sum(phase.epochs for phase in phases)
     shares = [epochs * phase.epochs / total for phase in phases]
-    given = [math.floor(share) for share in shares]
-    order = sorted(range(len(phases)), key=lambda i: (given[i] - shares[i], -phases[i].side))
-    for i in order[: epochs - sum(given)]:
-        given[i] += 1
+    given = [max(math.floor(share), 1 if epochs >= len(phases) else 0) for share in shares]
+    while sum(given) != epochs:
+        change = 1 if sum(given) < epochs else -1
+        possible = [i for i, count in enumerate(given) if change > 0 or count > 1]
+        i = max(possible, key=lambda i: (change * (shares[i] - given[i]), change * phases[i].side))
+        given[i] += change
     return tuple(Phase(side=p.side, epochs=n) for p, n in zip(phases, given, strict=True) if n)
 
 

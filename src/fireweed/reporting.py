@@ -38,11 +38,15 @@ class Bar:
             self._progress.stop()
 
     def update(self, done: int, words: str | None = None) -> None:
-        """Show that `done` of the total are done. Without words, the rate and the time left are shown."""
+        """Show that `done` of the total are done. Without words, the rate and the time left are shown.
+
+        A total that was only expected grows with what is done.
+        """
         now = time.monotonic()
+        self._total = max(self._total, done)
         words = words if words is not None else self._rate(done, now)
         if self._progress is not None:
-            self._progress.update(self._task, completed=done, words=words)
+            self._progress.update(self._task, completed=done, total=self._total, words=words)
         elif not self._reporter.is_silent and now - self._said >= self._reporter.seconds_between_lines:
             self._said = now
             self._reporter.say(f"{self._title}: {done:,} of {self._total:,} {words}")

@@ -50,6 +50,11 @@ def resolve(
             f"classes are unbalanced ({min(counts)} to {max(counts)} photos), so the loss weighs rare ones more "
             f"(x{min(weights):.2g} to x{max(weights):.2g}); --set training.class_weights=none turns it off"
         )
+    if has_flatten and training.evaluation_scale != 1:
+        notes.append(
+            "this net has weights for each place, so it is evaluated and used at the side of its training: "
+            f"evaluation_scale {training.evaluation_scale:g} is left out"
+        )
     decided = {"batch": batch, "phases": phases, "epochs": None, "side": None,
                "evaluation_scale": 1.0 if has_flatten else training.evaluation_scale,
                "steps_at_least": 0, "steps_at_most": 0, "class_weights": "balanced" if weights else "none",
@@ -93,6 +98,15 @@ def planned_changes(settings: AugmentSettings) -> PlannedChanges:
     )
 
 
+def cached_side(recipe: Recipe) -> int:
+    """Return the side in pixels at which training photos are decoded: the largest trained on, and a margin for crops.
+
+    Where nothing is cropped the margin would only blur the photos.
+    """
+    largest = max(phase.side for phase in recipe.training.phases)
+    return largest if recipe.augment.crop == (1.0, 1.0) else round(largest * recipe.data.margin)
+
+
 def _batch(training: TrainingSettings, photos: int, default_batch: int, notes: list[str]) -> int:
     if not training.batch:
         if default_batch < 32:
@@ -121,7 +135,7 @@ def _phases(
         wanted = max(total, min(math.ceil(training.steps_at_least / steps), MOST_EPOCHS))
         why = "few photos"
     elif training.steps_at_most and total * steps > training.steps_at_most:
-        wanted = min(total, max(len(phases), training.steps_at_most // steps))  # each side keeps an epoch
+        wanted = min(total, max(len(phases), training.steps_at_most // steps))  # so that each side keeps an epoch
         why = "many photos"
     if wanted != total and not by_clock:
         notes.append(

@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+MOST_EPOCHS = 100_000  # that a phase, and a training, can have
+
 Fit = Literal["crop", "pad", "squash"]
 Compile = Literal["auto", "xla", "none"]
 Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
@@ -92,7 +94,7 @@ class Phase(Table):
     """Some epochs at one side."""
 
     side: int = Field(ge=8, le=2048)
-    epochs: int = Field(ge=1, le=100_000)
+    epochs: int = Field(ge=1, le=MOST_EPOCHS)
 
 
 class TrainingSettings(Table):
@@ -116,7 +118,7 @@ class TrainingSettings(Table):
     """
 
     phases: tuple[Phase, ...] = (Phase(side=96, epochs=10),)
-    epochs: int | None = Field(None, ge=1, le=100_000)
+    epochs: int | None = Field(None, ge=1, le=MOST_EPOCHS)
     side: int | None = Field(None, ge=8, le=2048)
     evaluation_scale: float = Field(1.0, ge=0.5, le=2.0)
     batch: int = Field(0, ge=0, le=65_536)

@@ -67,6 +67,18 @@ def test_options_change_the_recipe():
         ({"model": "xception", "side": 32}, ModelError, "71"),
         ({"model": "squeezenet", "settings": ("training.evaluation_scale=0.1",)}, RecipeError, "evaluation_scale"),
         ({"model": "xception", "side": 72, "settings": ("training.evaluation_scale=0.5",)}, ModelError, "71"),
+        (
+            {
+                "model": "xception",
+                "epochs": 1,
+                "settings": (
+                    "training.evaluation_scale=0.5",
+                    "training.phases=[{side=128,epochs=9},{side=160,epochs=2}]",
+                ),
+            },
+            ModelError,
+            "71",
+        ),
         ({"weights": "/no/such.h5"}, BundleError, "no weight file"),
         ({"model": "squeezenet", "weights": "imagenet"}, ModelError, "no ImageNet weights"),
         ({"minutes": float("nan")}, RecipeError, "above 0"),

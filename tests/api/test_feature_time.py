@@ -48,7 +48,7 @@ def fitted(minutes, timer, keeps_sides=False, asked=None):
 
 def test_finished_runs_say_how_long_the_next_one_takes():
     remember(speed_name(recipe(), 128, CPU), {"forward": 50.0})
-    remember_rates(recipe(), [{"side": 128, "images_per_second": 4000.0}], CPU)
+    remember_rates(recipe(), {128: 4000.0}, CPU)
     seconds, basis = expected_head_seconds(recipe(views=3), 5, 1000, 200, CPU)
     assert seconds == pytest.approx(3200 / 50 + 40 * (1000 / 4000 + CHECKPOINT_SECONDS)) and "earlier runs" in basis
     more, _ = expected_head_seconds(recipe(views=0), 5, 1000, 200, CPU)
@@ -57,7 +57,7 @@ def test_finished_runs_say_how_long_the_next_one_takes():
 
 def test_the_heads_rate_says_nothing_of_a_net_trained_whole(monkeypatch):
     monkeypatch.setattr(timing, "matrix_rate", lambda: 1e9)
-    remember_rates(recipe(), [{"side": 128, "images_per_second": 4000.0}], CPU)
+    remember_rates(recipe(), {128: 4000.0}, CPU)
     assert "rough guess" in expected_seconds(recipe(freeze=False), 5, 1000, CPU)[1]
     assert "rough guess" in expected_head_seconds(recipe(), 5, 1000, 200, CPU)[1]
     assert expected_head_seconds(recipe(), 5, 1000, 200, GPU) is None

@@ -7,6 +7,7 @@ import pytest
 from fireweed.api import timing
 from fireweed.api.timing import (
     expected_seconds,
+    is_finish_known,
     main_side,
     multiply_adds,
     remember_finish,
@@ -34,26 +35,24 @@ def recipe(compile="none", **model):
         "compile": compile}})  # fmt: skip
 
 
-def row(side, rate):
-    return {"epoch": 1, "side": side, "images_per_second": rate}
-
-
 def test_finished_runs_say_how_long_the_next_one_takes():
-    remember_rates(recipe(), [row(16, 90.0), row(16, 100.0), row(32, 25.0)], CPU)
+    remember_rates(recipe(), {16: 100.0, 32: 25.0}, CPU)
     assert expected_seconds(recipe(), 5, 1000, CPU) == (pytest.approx(3 * 10 + 2 * 40), "from earlier runs here")
 
 
 def test_the_end_of_a_run_is_guessed_once_and_then_remembered():
     guess = seconds_to_finish(recipe(), 5, 100, 0.02, CPU)
     assert 2 < guess < 5
+    assert not is_finish_known(recipe(), CPU)
     remember_finish(recipe(), 100, 30.0, CPU)
+    assert is_finish_known(recipe(), CPU) and not is_finish_known(recipe(), GPU)
     assert seconds_to_finish(recipe(), 5, 100, 0.02, CPU) == 30.0
     assert seconds_to_finish(recipe(), 5, 600, 0.02, CPU) == pytest.approx(40.0)
     assert seconds_to_finish(recipe(), 5, 100, 0.02, GPU) == guess
 
 
 def test_timed_steps_serve_where_no_run_was():
-    remember_rates(recipe(), [row(16, 100.0)], CPU)
+    remember_rates(recipe(), {16: 100.0}, CPU)
     remember(speed_name(recipe(), 32, CPU), {"step none": 50.0})
     assert expected_seconds(recipe(), 5, 1000, CPU) == (pytest.approx(3 * 10 + 2 * 20), "from steps timed here")
 
@@ -69,7 +68,7 @@ def test_a_guess_is_called_one_and_made_for_cpus_only(monkeypatch):
 
 def test_rates_with_xla_say_nothing_of_steps_without(monkeypatch):
     monkeypatch.setattr(timing, "matrix_rate", lambda: 1e9)
-    remember_rates(recipe("xla"), [row(16, 100.0), row(32, 25.0)], CPU)
+    remember_rates(recipe("xla"), {16: 100.0, 32: 25.0}, CPU)
     assert "rough guess" in expected_seconds(recipe(), 5, 1000, CPU)[1]
     assert "earlier runs" in expected_seconds(recipe("xla"), 5, 1000, CPU)[1]
 

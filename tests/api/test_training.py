@@ -160,35 +160,29 @@ def test_a_run_goes_on_on_another_backend_free_request(make_photos, tmp_path):
     assert "resuming after epoch 2" in said and again.is_finished and len(again.history()) == 2
 
 
-def test_a_run_of_some_minutes_ends_with_them_and_its_rate_at_the_end(tmp_path):
-    train("drawn", tmp_path / "before", epochs=1)  # the photos are drawn, and TensorFlow is there
-    began = time.monotonic()
-    folder, _ = train("drawn", tmp_path / "run", epochs=None, side=None, minutes=0.5)
-    assert time.monotonic() - began == pytest.approx(30, abs=0.05 * 30 + 2)
-    assert "the clock decided" in folder.file("report.html").read_text()
-    rates = [row["learning_rate"] for row in folder.history()]
-    assert len(rates) > 2 and rates[-1] < 0.5 * max(rates)
-    assert train("drawn", tmp_path / "run", epochs=None, side=None, minutes=0.5)[1].count("finished") == 1
-
-
-def test_a_stopped_run_of_some_minutes_has_the_time_that_was_left(make_photos, tmp_path, monkeypatch):
-    data, asked = make_photos({"a": 40, "b": 40}), {"epochs": None, "side": None, "minutes": 0.25}
-    train(data, tmp_path / "before", epochs=1)  # TensorFlow is there
+def test_a_run_of_some_minutes_ends_by_the_clock_and_goes_on_where_it_was_stopped(make_photos, tmp_path, monkeypatch):
+    """How near to its time it ends depends on what else the machine does; `tests/training/test_clock.py` has that."""
+    data, asked = make_photos({"a": 40, "b": 40}), {"epochs": None, "side": None, "minutes": 0.4}
+    monkeypatch.setattr("fireweed.api.budget.LEAST_STEPS", 0)  # however busy the machine is, it is not refused
     write = checkpoints.write_checkpoint
 
     def stopped(*arguments):
         write(*arguments)
-        if arguments[1].epoch == 3 and len(arguments) == 2:
+        if len(arguments) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("fireweed.training.train.write_checkpoint", stopped)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("fireweed.training.train.write_checkpoint", stopped)
         train(data, tmp_path / "run", **asked)
-    monkeypatch.undo()
     frozen = RunFolder(tmp_path / "run").resolved()
+    began = time.monotonic()
     folder, said = train(data, tmp_path / "run", **asked)
-    assert "resuming after epoch 3 with " in said and "of 15 s left" in said, said
-    assert folder.is_finished and folder.resolved() == frozen and len(folder.history()) > 3
+    assert "resuming after epoch 1 with " in said and "of 24 s left" in said, said
+    assert time.monotonic() - began > 5  # the time that was left is taken
+    assert folder.is_finished and folder.resolved() == frozen
+    assert "the clock decided" in folder.file("report.html").read_text()
+    assert all(row["steps"] > 0 for row in folder.history())
+    assert train(data, tmp_path / "run", **asked)[1].count("finished") == 1
 
 
 def test_too_short_a_time_is_refused_with_the_least_that_works(make_photos, tmp_path):

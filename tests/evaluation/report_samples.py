@@ -89,6 +89,7 @@ def history(epochs: int = 4) -> list[dict[str, Any]]:
         {
             "epoch": epoch,
             "side": 96 if epoch <= epochs // 2 else 128,
+            "steps": 10,
             "loss": 2.0 / epoch,
             "accuracy": 1 - 0.6 / epoch,
             "val_loss": 2.2 / epoch,
@@ -115,7 +116,6 @@ def contents(classes: tuple[str, ...] = CLASSES, count: int = 90, **changes: Any
         "classes": classes,
         "history": history(),
         "learning_rates": np.linspace(0.001, 0.0001, 40),
-        "steps_per_epoch": 10,
         "evaluation": evaluate_probabilities(probabilities, labels, classes),
         "photos": shown[:12],
         "mistakes": [photo for photo in shown if photo.true != photo.predicted],

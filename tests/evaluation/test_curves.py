@@ -1,6 +1,7 @@
 import re
 
 import numpy as np
+import pytest
 from report_samples import history
 
 from fireweed.evaluation.curves import (
@@ -56,12 +57,24 @@ def test_one_bad_epoch_does_not_flatten_the_loss() -> None:
 def test_learning_rate_of_a_million_steps_stays_small_and_keeps_its_peak() -> None:
     rates = np.full(1_000_000, 0.001)
     rates[654_321] = 0.005
-    drawn = str(learning_rate_curve(rates, 10_000))
+    drawn = str(learning_rate_curve(rates, [row | {"steps": 10_000} for row in history(100)]))
     assert len(drawn) < 40_000
     points = line(drawn, "rate")
     assert min(y for _, y in points) < min(y for _, y in points[:100]) - 50
-    assert learning_rate_curve(np.zeros(0), 1) == ""
-    assert "<svg" in learning_rate_curve(np.zeros(5), 0)
+    assert learning_rate_curve(np.zeros(0), []) == ""
+    assert "<svg" in learning_rate_curve(np.zeros(5), [])
+
+
+def test_the_learning_rate_is_drawn_by_the_epochs_of_the_other_curves_however_many_steps_each_had() -> None:
+    rates = np.where(np.arange(60) < 20, 0.002, 0.001)  # the first epoch has twenty of the steps, the second forty
+    cut = [row | {"steps": steps} for row, steps in zip(history(2), (20, 40), strict=True)]
+    points = line(str(learning_rate_curve(rates, cut)), "rate")
+    middle = (points[0][0] + points[-1][0] * 60 / 59) / 2
+    assert points[20][0] == pytest.approx(middle, rel=0.01) and points[19][1] < points[20][1] == points[-1][1]
+    planned = np.append(rates, np.full(30, 0.5))  # an epoch that patience left out
+    assert learning_rate_curve(planned, cut) == learning_rate_curve(rates, cut)
+    older = [{name: value for name, value in row.items() if name != "steps"} for row in history(2)]
+    assert line(str(learning_rate_curve(rates, older)), "rate")[30][0] == pytest.approx(middle, rel=0.01)
 
 
 def test_calibration_bar_says_its_counts() -> None:

@@ -5,6 +5,7 @@ import types
 import numpy as np
 import pytest
 
+from fireweed.errors import RunError
 from fireweed.recipe import checked
 from fireweed.training.clock import Budget, ClockCourse
 
@@ -19,10 +20,15 @@ def recipe(*phases, **schedule):
 
 
 class Machine:
-    """A machine whose steps take `pace(seconds since the start)` times what they should; knows nothing of Keras."""
+    """A machine whose steps take `pace(seconds since the start)` times what they should; knows nothing of Keras.
 
-    def __init__(self, pace=lambda seconds: 1.0, step=0.5, between=3.0, finishing=8.0, first_step=4.0):
+    estimated: times what it takes, as the budget has the steps. is_guess: whether the finishing time is reckoned alike.
+    """
+
+    def __init__(self, pace=lambda seconds: 1.0, step=0.5, between=3.0, finishing=8.0, first_step=4.0, estimated=1.0,
+                 is_guess=False, decoding=0.0):  # fmt: skip
         self.pace, self.step, self.between, self.finishing, self.first_step = pace, step, between, finishing, first_step
+        self.estimated, self.is_guess, self.decoding = estimated, is_guess, decoding
         self.time = 100.0
         self.rates, self.epochs, self.sides = [], [], []
 
@@ -30,8 +36,9 @@ class Machine:
         self.time += seconds * self.pace(self.time - 100.0)
 
     def course(self, asked, seconds, state=None):
-        budget = Budget(seconds, self.time, self.finishing, self.between,
-                        tuple(self.step * (p.side / 64) ** 2 for p in asked.training.phases))  # fmt: skip
+        steps = tuple(self.estimated * self.step * (p.side / 64) ** 2 for p in asked.training.phases)
+        finishing = self.finishing * (self.estimated if self.is_guess else 1)
+        budget = Budget(seconds, self.time, finishing, self.between, steps, self.decoding, self.is_guess)
         course = ClockCourse(asked, STEPS, budget, lambda: self.time)
         if state is not None:
             course.restore(state)
@@ -57,7 +64,7 @@ class Machine:
                         break
                 self.epochs.append(done)
                 self.sides.append(stretch.side)
-                self.take(self.between)
+                self.take(self.between + (self.decoding if len(self.epochs) == 1 else 0))
                 course.on_epoch_end(len(self.epochs) - 1)
                 if len(self.epochs) == most_epochs:
                     return self.time
@@ -71,8 +78,6 @@ PACES = {
     "faster all the time": lambda t: 1.0 - 0.3 * t / 600,
     "slower from the middle on": lambda t: 1.3 if t > 300 else 1.0,
     "waves": lambda t: 1.0 + 0.3 * np.sin(t / 40),
-    "estimated three times too slow": lambda t: 1 / 3,
-    "estimated half as slow": lambda t: 2.0,
 }
 
 
@@ -86,6 +91,58 @@ def test_it_ends_in_time_whatever_the_speed_does(pace, seconds, phases):
     assert min(machine.rates) >= 0 and machine.rates[-1] < 0.05 * PEAK
     assert max(machine.rates) > 0.9 * PEAK
     assert sorted(machine.sides) == machine.sides
+
+
+@pytest.mark.parametrize("is_guess", [False, True])
+@pytest.mark.parametrize("estimated", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("phases", [[(64, 12), (96, 4)], [(64, 1)]])
+def test_what_steps_were_taken_to_need_spoils_a_measured_finishing_time_never_and_a_guess_is_put_right(
+    is_guess, estimated, phases
+):
+    machine = Machine(finishing=30.0, estimated=estimated, is_guess=is_guess)
+    ended = machine.train(machine.course(recipe(*phases), 240))
+    assert ended - 100 == pytest.approx(240, abs=5)
+
+
+@pytest.mark.parametrize("later", [0.6, 1.7])
+@pytest.mark.parametrize("estimated", [0.5, 1.0, 2.0])
+def test_a_machine_that_changes_within_the_run_changes_its_end_too(later, estimated):
+    machine = Machine(lambda t: later if t > 200 else 1.0, finishing=60.0, estimated=estimated)
+    ended = machine.train(machine.course(recipe(), 900))
+    assert ended - 100 == pytest.approx(900, abs=12)
+
+
+@pytest.mark.parametrize("seconds", [80, 300])
+def test_validation_photos_are_decoded_once(seconds):
+    machine = Machine(decoding=25.0)
+    assert machine.train(machine.course(recipe((64, 8)), seconds)) - 100 == pytest.approx(seconds, abs=4)
+    assert machine.rates[-1] < 0.05 * PEAK
+
+
+def test_an_epoch_that_is_stretched_says_how_many_steps_it_will_have():
+    machine, said = Machine(), []
+    course = machine.course(recipe((64, 20)), 110)
+    course.on_epoch_end = lambda epoch: (said.append(course.epoch_steps), ClockCourse.on_epoch_end(course, epoch))
+    machine.train(course)
+    assert said[0] == machine.epochs[0] == STEPS
+    assert said[-1] != STEPS and abs(said[-1] - machine.epochs[-1]) <= 0.2 * machine.epochs[-1]
+
+
+def test_what_ended_a_training_is_said():
+    machine = Machine()
+    course = machine.course(recipe((64, 20)), 1200)
+    machine.train(course, most_epochs=1)
+    assert course.notes(16, False)[0].startswith("the clock decided: 16 epochs, whole and in part, in 20 min; ")
+    assert course.notes(1, True)[0].startswith("patience ended the training after 1 epoch, whole and in part, in 17 s")
+
+
+def test_a_run_of_an_older_version_is_told_so_and_a_shorter_time_than_was_given_holds():
+    machine = Machine()
+    state = machine.course(recipe(), 300).state()
+    assert machine.course(recipe(), 600, state).seconds_left() == pytest.approx(300)
+    for old in ({}, {name: value for name, value in state.items() if name != "seconds"}):
+        with pytest.raises(RunError, match="begun by an older version"):
+            machine.course(recipe(), 300, old)
 
 
 def test_a_steady_machine_makes_the_schedule_of_the_recipe():

@@ -15,6 +15,7 @@ from fireweed.errors import RunError
 from fireweed.recipe import checked
 from fireweed.reporting import Reporter
 from fireweed.training import train as training
+from fireweed.training.checkpoints import newest_checkpoint, write_checkpoint
 from fireweed.training.clock import Budget, ClockCourse
 from fireweed.training.train import TrainingInput, train
 
@@ -124,6 +125,43 @@ def test_a_training_by_the_clock_ends_with_it_and_goes_on_with_the_time_that_was
     assert len(resumed.learning_rates) == pytest.approx(steps, abs=3) and resumed.learning_rates[-1] < 2e-3
     again, _ = run(tmp_path / "stopped", recipe(), budget=by_clock(monkeypatch.setattr))
     assert len(again.history) == len(resumed.history) and len(again.learning_rates) == len(resumed.learning_rates)
+
+
+def without(folder, *facts):
+    """Leave facts out of a run's newest checkpoint, as an older version did."""
+    kept, _ = newest_checkpoint(folder / "checkpoints")
+    kept.facts = {name: value for name, value in kept.facts.items() if name not in facts}
+    for row in kept.facts["rows"]:
+        del row["steps"]
+    write_checkpoint(folder / "checkpoints", kept)
+
+
+def test_what_an_older_version_began_goes_on_or_is_told_to_be_of_one(tmp_path, monkeypatch):
+    whole, _ = run(tmp_path / "whole", recipe())
+    for name, budget in (("planned", None), ("timed", by_clock(monkeypatch.setattr))):
+        with pytest.raises(Exception):  # noqa: B017 - tf.data makes its own kind of it
+            run(tmp_path / name, recipe(), stop_at=7, budget=budget)
+        without(tmp_path / name, "steps", "course")
+    resumed, _ = run(tmp_path / "planned", recipe())
+    assert resumed.resumed_at == 2 and lasting(resumed.history)[2:] == lasting(whole.history)[2:]
+    with pytest.raises(RunError, match="begun by an older version of Fireweed; train into another folder"):
+        run(tmp_path / "timed", recipe(), budget=by_clock(monkeypatch.setattr))
+
+
+def test_every_epoch_counts_its_steps(tmp_path, monkeypatch):
+    planned, _ = run(tmp_path / "planned", recipe())
+    assert [row["steps"] for row in planned.history] == [STEPS] * 4
+    timed, _ = run(tmp_path / "timed", recipe(), budget=by_clock(monkeypatch.setattr))
+    steps = [row["steps"] for row in timed.history]
+    assert sum(steps) == len(timed.learning_rates) and set(steps) != {STEPS}
+    with open(tmp_path / "timed" / "history.csv", newline="") as file:
+        assert [int(row["steps"]) for row in csv.DictReader(file)] == steps
+
+
+def test_where_patience_ended_it_the_clock_is_not_said_to_have(tmp_path, monkeypatch):
+    asked = recipe(patience=1, schedule={"kind": "constant", "peak": 1e-9})
+    outcome, _ = run(tmp_path, asked, budget=by_clock(monkeypatch.setattr))
+    assert outcome.stopped_early and outcome.notes[-1].startswith("patience ended the training after 2 epochs")
 
 
 class Once(ClockCourse):

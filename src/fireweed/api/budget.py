@@ -9,18 +9,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from fireweed.api.timing import guessed_rate, known_figures, measured_speed, seconds_to_finish
+from fireweed.api.decoding_time import PartDecoding, seconds_to_decode
+from fireweed.api.timing import guessed_rate, is_finish_known, known_figures, measured_speed, seconds_to_finish
 from fireweed.data.catalog import Catalog
-from fireweed.data.decode import Fit, decode_square
-from fireweed.data.parallel import processors
-from fireweed.data.records import read_bytes
 from fireweed.devices import DeviceChoice
-from fireweed.errors import FireweedError, RecipeError
+from fireweed.errors import RecipeError
 from fireweed.models.registry import find_entry
 from fireweed.recipe import Recipe, with_epochs
-from fireweed.reporting import Reporter
-from fireweed.resolving import Resolved
-from fireweed.settings import Phase
+from fireweed.reporting import Reporter, duration
+from fireweed.resolving import MOST_EPOCHS as MOST_OF_SMALL_SETS
+from fireweed.resolving import Resolved, cached_side
+from fireweed.settings import MOST_EPOCHS, Phase
 from fireweed.text import counted
 from fireweed.training.clock import Budget
 
@@ -31,13 +30,13 @@ SMALLEST_PX, LARGEST_PX = 48, 320
 # thereby more epochs, are better; larger sides are worth it only where they leave MANY times the epochs. A pretrained
 # net needs few epochs, and sides as large as its own photos were.
 FEWEST, MANY = {"scratch": 1 / 5, "pretrained": 1 / 6}, {"scratch": 2.0, "pretrained": 1.0}
+USEFUL = 4.0  # times the recipe's epochs that a training may have: it ends before its time rather than learn by heart
 LEAST_STEPS = 50  # or one epoch where that is less: below it there is no point in training
 SHARE_FOR_MEASURING = 0.05  # of the time
 MEASURED_STEPS = 4
 GUESSED_FIRST_STEP_SECONDS = 5.0  # which traces and compiles
 FORWARD = 1 / 3  # of a training step's time
 CHECKPOINT_SECONDS = 0.3
-DECODED_FOR_MEASURE = 8
 
 
 @dataclass
@@ -58,6 +57,10 @@ class _Speeds:
         if side not in self.rates:
             self.rates[side] = self._remembered(side) or self._measured(side) or self._reckoned(side)
         return self.rates[side]
+
+    def untrained(self, side: int) -> float:
+        """Return what training steps would reach at a side at which there are none: no time goes to measuring it."""
+        return self.rates.get(side) or self._remembered(side) or self._reckoned(side)
 
     def _remembered(self, side: int) -> float:
         kind = "xla" if self.recipe.training.compile == "xla" else "none"
@@ -97,48 +100,89 @@ def fit_to_minutes(
     """
     recipe = resolved.recipe
     speeds = _Speeds(recipe, len(catalog.classes), choice, minutes * 60 * SHARE_FOR_MEASURING)
-    scales = [1.0] if keeps_sides or find_entry(recipe.model.name).has_flatten else SCALES
-    plans = {scale: scaled(recipe, scale) for scale in scales}
-    speeds.at(min(phase.side for phase in plans[scales[0]]))  # the cheapest to measure
-    largest = max(phase.side for phase in recipe.training.phases)
-    decoding = _decoding_seconds(catalog, largest * recipe.data.margin, recipe.data.fit)
+    plans = {scale: scaled(recipe, scale) for scale in useful_scales(recipe, keeps_sides)}
+    speeds.at(min(phase.side for phase in next(iter(plans.values()))))  # the cheapest to measure
+    parts = _parts(recipe, catalog)
+    costs = {}
 
     def epochs_at(scale: float) -> float:
-        return _Costs(recipe, plans[scale], catalog, speeds, decoding).epochs(minutes * 60, started)
+        costs[scale] = _Costs(_with_phases(recipe, plans[scale]), parts, speeds)
+        return costs[scale].epochs(started + minutes * 60 - time.monotonic())
 
-    is_pretrained = recipe.model.weights != "none"
-    scale = chosen_scale(scales, epochs_at, recipe.total_epochs, is_pretrained)
-    costs = _Costs(recipe, plans[scale], catalog, speeds, decoding)
-    epochs = costs.epochs(minutes * 60, started)
-    steps = math.ceil(len(catalog.part("train")) / recipe.training.batch)
-    least = min(1.0, LEAST_STEPS / steps)
+    scale = chosen_scale(tuple(plans), epochs_at, recipe.total_epochs, recipe.model.weights != "none")
+    epochs = epochs_at(scale)
+    photos = len(parts[0].photos)
+    least = min(1.0, LEAST_STEPS / math.ceil(photos / recipe.training.batch))
     if epochs < least:
-        needed = (time.monotonic() - started + costs.other_seconds + least * costs.epoch_seconds) / 60
+        needed = (time.monotonic() - started + costs[scale].seconds(least)) / 60
         raise RecipeError(
             f"{counted_minutes(minutes)} {'is' if minutes == 1 else 'are'} too short to train {recipe.model.name} on "
-            f"{len(catalog.part('train')):,} photos here; give at least {math.ceil(needed * 11) / 10:.1f}, "
+            f"{photos:,} photos here; give at least {math.ceil(needed * 11) / 10:.1f}, "
             "or choose a smaller net"
         )
-    chosen = joined(with_epochs(plans[scale], max(1, round(epochs))))
-    reporter.say(
-        f"{counted_minutes(minutes)}: {_about(epochs)}, " + ", ".join(f"{p.epochs} at {p.side} px" for p in chosen)
-        + f", as far as the speed stays at {speeds.at(chosen[0].side):.0f} images/s at {chosen[0].side} px; "
+    most = most_epochs(recipe)
+    recipe = _with_phases(recipe, shared(recipe, plans[scale], max(1, round(min(epochs, most)))))
+    budget = _budget(recipe, minutes, started, costs[scale], most)
+    reporter.say(_sentence(minutes, epochs, most, recipe, speeds, budget))
+    return replace(resolved, recipe=recipe), budget
+
+
+def budget_to_go_on(
+    recipe: Recipe, most: float, catalog: Catalog, minutes: float, started: float, choice: DeviceChoice
+) -> Budget:
+    """Return the budget of a run whose recipe was frozen before; most: as `most_epochs` of the recipe as asked."""
+    costs = _Costs(recipe, _parts(recipe, catalog), _Speeds(recipe, len(catalog.classes), choice, 0.0))
+    return _budget(recipe, minutes, started, costs, most)
+
+
+def _parts(recipe: Recipe, catalog: Catalog) -> tuple[PartDecoding, PartDecoding]:
+    """Return the training and the validation photos, with how long they take to decode."""
+    training, validation = catalog.part("train").photos, catalog.part("validation").photos
+    each = seconds_to_decode(training, cached_side(recipe), recipe.data.fit)
+    return PartDecoding(training, recipe.data.fit, each), PartDecoding(validation, recipe.data.fit, each)
+
+
+def _budget(recipe: Recipe, minutes: float, started: float, costs: "_Costs", most: float) -> Budget:
+    seconds = min(minutes * 60, time.monotonic() - started + costs.seconds(most))
+    steps = tuple(recipe.training.batch / costs.speeds.at(phase.side) for phase in recipe.training.phases)
+    is_guess = not is_finish_known(recipe, costs.speeds.choice)
+    return Budget(seconds, started, costs.finishing, costs.between, steps, costs.first_validation, is_guess)
+
+
+def most_epochs(recipe: Recipe) -> int:
+    """Return the epochs beyond which more time is of no use to a resolved recipe, or cannot be written down."""
+    return min(round(USEFUL * recipe.total_epochs), MOST_EPOCHS)
+
+
+def useful_scales(recipe: Recipe, keeps_sides: bool) -> tuple[float, ...]:
+    """Return the scales of a resolved recipe's sides that may be chosen, smallest first.
+
+    So few photos that they are learned by heart give nothing more to see at larger sides.
+    """
+    if keeps_sides or find_entry(recipe.model.name).has_flatten:
+        return (1.0,)
+    return tuple(scale for scale in SCALES if scale <= 1 or recipe.total_epochs < MOST_OF_SMALL_SETS)
+
+
+def shared(recipe: Recipe, phases: tuple[Phase, ...], epochs: int) -> tuple[Phase, ...]:
+    """Share epochs among phases; all go to the last where they are too few for it, and others cannot be evaluated."""
+    chosen = joined(with_epochs(phases, epochs))
+    if _is_evaluated(recipe, chosen[-1].side):
+        return chosen
+    return (Phase(side=phases[-1].side, epochs=epochs),)
+
+
+def _sentence(minutes: float, epochs: float, most: float, recipe: Recipe, speeds: _Speeds, budget: Budget) -> str:
+    phases = recipe.training.phases
+    time_given = counted_minutes(minutes)
+    if epochs > most:
+        be = "is" if minutes == 1 else "are"
+        time_given += f" {be} more than these photos have a use for, about {duration(budget.seconds)} will do"
+    return (
+        f"{time_given}: {_about(min(epochs, most))}, " + ", ".join(f"{p.epochs} at {p.side} px" for p in phases)
+        + f", as far as the speed stays at {speeds.at(phases[0].side):.0f} images/s at {phases[0].side} px; "
         "the learning rate follows the clock"
     )  # fmt: skip
-    recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update={"phases": chosen})})
-    return replace(resolved, recipe=recipe), _budget(recipe, minutes, started, costs, speeds)
-
-
-def budget_to_go_on(recipe: Recipe, catalog: Catalog, minutes: float, started: float, choice: DeviceChoice) -> Budget:
-    """Return the budget of a run whose recipe was frozen before."""
-    speeds = _Speeds(recipe, len(catalog.classes), choice, 0.0)
-    costs = _Costs(recipe, recipe.training.phases, catalog, speeds, 0.0)
-    return _budget(recipe, minutes, started, costs, speeds)
-
-
-def _budget(recipe: Recipe, minutes: float, started: float, costs: "_Costs", speeds: _Speeds) -> Budget:
-    steps = tuple(recipe.training.batch / speeds.at(phase.side) for phase in recipe.training.phases)
-    return Budget(minutes * 60, started, costs.finishing, costs.between, steps)
 
 
 def chosen_scale(
@@ -164,7 +208,10 @@ def chosen_scale(
 
 
 def scaled(recipe: Recipe, scale: float) -> tuple[Phase, ...]:
-    """Return the recipe's phases with sides `scale` times as large, multiples of 32 that the net can have."""
+    """Return the recipe's phases with sides `scale` times as large, multiples of 32 that the net can have.
+
+    The last one is such that the net can have the evaluation side too.
+    """
     phases = recipe.training.phases
     if scale == 1:
         return phases
@@ -173,7 +220,21 @@ def scaled(recipe: Recipe, scale: float) -> tuple[Phase, ...]:
     least = max(entry.min_side_px, min(SMALLEST_PX, *(phase.side for phase in phases)))
     most = min(entry.max_side_px, max(LARGEST_PX, largest))
     sides = [max(least, min(most, round(p.side * scale / SIDE_STEP_PX) * SIDE_STEP_PX)) for p in phases]
+    possible = [side for side in {sides[-1], *range(SIDE_STEP_PX, most + 1, SIDE_STEP_PX)} if least <= side]
+    possible = [side for side in possible if _is_evaluated(recipe, side)] or [phases[-1].side]
+    sides[-1] = min(possible, key=lambda side: (abs(side - sides[-1]), side))
     return tuple(Phase(side=side, epochs=p.epochs) for side, p in zip(sides, phases, strict=True))
+
+
+def _is_evaluated(recipe: Recipe, side: int) -> bool:
+    """Return whether the net can have the evaluation side that goes with a last phase of `side`."""
+    entry = find_entry(recipe.model.name)
+    at_end = _with_phases(recipe, (Phase(side=side, epochs=1),))
+    return entry.min_side_px <= at_end.evaluation_side <= entry.max_side_px
+
+
+def _with_phases(recipe: Recipe, phases: tuple[Phase, ...]) -> Recipe:
+    return recipe.model_copy(update={"training": recipe.training.model_copy(update={"phases": phases})})
 
 
 def joined(phases: Sequence[Phase]) -> tuple[Phase, ...]:
@@ -187,37 +248,36 @@ def joined(phases: Sequence[Phase]) -> tuple[Phase, ...]:
 
 
 class _Costs:
-    """What a plan costs on this machine, in seconds."""
+    """What a plan costs on this machine, in seconds.
 
-    def __init__(
-        self, recipe: Recipe, phases: tuple[Phase, ...], catalog: Catalog, speeds: _Speeds, decoding: float
-    ) -> None:
-        photos, validated = len(catalog.part("train")), len(catalog.part("validation"))
-        at_end = recipe.model_copy(update={"training": recipe.training.model_copy(update={"phases": phases})})
-        forward = FORWARD / speeds.at(at_end.evaluation_side)  # seconds for a photo
-        normed = min(recipe.training.norm_photos, photos)
+    A CPU decodes beside the steps that it makes itself, and they wait for each other; an accelerator waits only where
+    decoding is slower than its steps.
+    """
+
+    def __init__(self, recipe: Recipe, parts: tuple[PartDecoding, PartDecoding], speeds: _Speeds) -> None:
+        training, validation = parts
+        photos, validated = len(training.photos), len(validation.photos)
+        phases, side = recipe.training.phases, recipe.evaluation_side
+        self.speeds = speeds
+        steps = sum(phase.epochs * photos / speeds.at(phase.side) for phase in phases) / recipe.total_epochs
+        forward = FORWARD / speeds.untrained(side)  # seconds for a photo
         self.between = validated * forward + CHECKPOINT_SECONDS
-        training = sum(phase.epochs * photos / speeds.at(phase.side) for phase in phases)
-        self.epoch_seconds = training / sum(phase.epochs for phase in phases) + self.between
-        self.finishing = seconds_to_finish(at_end, len(catalog.classes), validated + normed, forward, speeds.choice)
-        self.other_seconds = self.finishing + len(phases) * speeds.first_step + decoding
+        self.epoch_seconds = steps + self.between
+        decoding = training.seconds(cached_side(recipe))
+        self._decoding = decoding if speeds.choice.kind == "cpu" else max(0.0, decoding - steps)
+        self.first_validation = validation.seconds(side)
+        seen = validated + min(recipe.training.norm_photos, photos)
+        self.finishing = seconds_to_finish(recipe, speeds.classes, seen, forward, speeds.choice)
+        self._other_seconds = self.finishing + len(phases) * speeds.first_step + self.first_validation
 
-    def epochs(self, seconds: float, started: float) -> float:
-        left = seconds - (time.monotonic() - started) - self.other_seconds
-        return max(0.0, left / self.epoch_seconds)
+    def seconds(self, epochs: float) -> float:
+        """Return what so many epochs cost; of a part of one only the photos that it sees are decoded."""
+        return self._other_seconds + epochs * self.epoch_seconds + min(1.0, epochs) * self._decoding
 
-
-def _decoding_seconds(catalog: Catalog, side: float, fit: Fit) -> float:
-    """Return about how long all photos take to decode in the first epoch, with all processors."""
-    photos = catalog.part("train").photos
-    sample = photos[:: max(1, len(photos) // DECODED_FOR_MEASURE)][:DECODED_FOR_MEASURE]
-    began = time.monotonic()
-    for photo in sample:
-        try:
-            decode_square(read_bytes(photo), round(side), fit)
-        except (FireweedError, OSError):
-            continue  # whoever needs this photo will say what is wrong
-    return (time.monotonic() - began) / len(sample) * len(photos) / processors()
+    def epochs(self, seconds: float) -> float:
+        """Return the epochs that so many seconds allow."""
+        left, first = max(0.0, seconds - self._other_seconds), self.epoch_seconds + self._decoding
+        return left / first if left < first else 1 + (left - first) / self.epoch_seconds
 
 
 def counted_minutes(minutes: float) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fireweed.errors import BundleError, ModelError, RecipeError
 from fireweed.files import absolute
 from fireweed.models.registry import find_entry, imagenet_at_hand
-from fireweed.recipe import Recipe, read_recipe, recipe_names
+from fireweed.recipe import Recipe, read_recipe, recipe_names, with_epochs
 from fireweed.run import RunFolder
 from fireweed.settings import AugmentSettings
 
@@ -67,10 +67,12 @@ def _changes(request: "TrainRequest") -> dict[str, Any]:
 
 def _check(request: "TrainRequest", recipe: Recipe) -> None:
     """Find before any photo is read what would stop the training after all were."""
-    entry = find_entry(recipe.model.name)
-    sides = [recipe.training.side] if recipe.training.side else [phase.side for phase in recipe.training.phases]
+    entry, training = find_entry(recipe.model.name), recipe.training
+    sides = [training.side] if training.side else [phase.side for phase in training.phases]
     if not entry.has_flatten:
-        sides.append(recipe.evaluation_side)
+        phases = with_epochs(training.phases, training.epochs or recipe.total_epochs)  # few may leave the last one out
+        at_end = recipe.model_copy(update={"training": training.model_copy(update={"phases": phases})})
+        sides.append(at_end.evaluation_side)
     for side in sides:
         if not entry.min_side_px <= side <= entry.max_side_px:
             raise ModelError(

@@ -36,8 +36,7 @@ def finish(
     folder.write_json("evaluation-validation.json", evaluation)
     with quietly():  # Keras imports TensorFlow here, where it is installed, on JAX too
         write_bundle(folder.path, plain, bundle_facts(recipe, catalog, outcome, evaluation))
-    contents = report_contents(folder, recipe, plain, outcome, parts.steps, catalog, evaluation, squares,
-                               probabilities)  # fmt: skip
+    contents = report_contents(folder, recipe, plain, outcome, catalog, evaluation, squares, probabilities)
     write_report(folder.file("report.html"), contents)
     _say_result(folder, outcome, evaluation, reporter)
 

@@ -22,8 +22,8 @@ MISTAKES = 24
 
 
 def report_contents(
-    folder: RunFolder, recipe: Recipe, model: "keras.Model", outcome: "Outcome", steps_per_epoch: int,
-    catalog: Catalog, evaluation: dict[str, Any], squares: list[np.ndarray], probabilities: np.ndarray,
+    folder: RunFolder, recipe: Recipe, model: "keras.Model", outcome: "Outcome", catalog: Catalog,
+    evaluation: dict[str, Any], squares: list[np.ndarray], probabilities: np.ndarray,
 ) -> ReportContents:  # fmt: skip
     """Gather the report's contents as plain values; `squares` and `probabilities` are of the validation photos."""
     validation = catalog.part("validation")
@@ -33,7 +33,6 @@ def report_contents(
         classes=catalog.classes,
         history=outcome.history,
         learning_rates=outcome.learning_rates,
-        steps_per_epoch=steps_per_epoch,
         evaluation=evaluation,
         photos=_shown(_spread(len(validation)), validation, squares, probabilities),
         mistakes=_shown(_worst(validation.labels(), probabilities), validation, squares, probabilities),

@@ -1,7 +1,8 @@
 """How long a training will take: from what this machine did before, else from how fast it multiplies."""
 
+from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fireweed.api.limits import matrix_rate
 from fireweed.devices import DeviceChoice
@@ -43,10 +44,10 @@ def expected_seconds(recipe: Recipe, classes: int, photos: int, choice: DeviceCh
     return seconds, GROUNDS[weakest]
 
 
-def remember_rates(recipe: Recipe, history: list[dict[str, Any]], choice: DeviceChoice) -> None:
-    """Keep the images/s of each side of a finished run for later estimates; a frozen net's are those of its head."""
+def remember_rates(recipe: Recipe, rates: Mapping[int, float], choice: DeviceChoice) -> None:
+    """Keep the images/s of a run's steps at each side for later estimates; a frozen net's are those of its head."""
     name = "run xla" if recipe.training.compile == "xla" else "run none"
-    for side, rate in {int(row["side"]): float(row["images_per_second"]) for row in history}.items():
+    for side, rate in rates.items():
         remember(speed_name(recipe, side, choice), {"head" if recipe.model.freeze else name: rate})
 
 
@@ -69,6 +70,11 @@ def seconds_to_finish(recipe: Recipe, classes: int, photos: int, forward: float,
 def remember_finish(recipe: Recipe, photos: int, seconds: float, choice: DeviceChoice) -> None:
     """Keep how long the end of a run took, for the next one that has to end in time; see `seconds_to_finish`."""
     remember(_finish_name(recipe, choice), {"seconds": seconds, "photos": photos})
+
+
+def is_finish_known(recipe: Recipe, choice: DeviceChoice) -> bool:
+    """Return whether `seconds_to_finish` goes by an earlier run, and does not guess."""
+    return "seconds" in remembered().get(_finish_name(recipe, choice), {})
 
 
 def _finish_name(recipe: Recipe, choice: DeviceChoice) -> str:

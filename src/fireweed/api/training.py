@@ -124,7 +124,7 @@ def _carry_out(
             outcome = train_head(model, recipe, parts, folder, choice, reporter)
         else:
             outcome = train(model, recipe, parts.input(), folder.path, reporter, budget)
-        remember_rates(recipe, outcome.history, choice)
+        remember_rates(recipe, outcome.images_per_second, choice)
         finish(folder, recipe, model, outcome, parts, prepared.catalog, reporter)
         folder.drop_features()
         seen = len(parts.validation_labels) + min(recipe.training.norm_photos, parts.photos)
@@ -148,12 +148,13 @@ def _resolved(
         by_clock=request.minutes is not None,
     )  # fmt: skip
     if folder.is_started:
-        resolved = replace(resolved, recipe=folder.resolved())
+        begun = replace(resolved, recipe=folder.resolved())
         if request.minutes is None or asked.model.freeze:
-            return resolved, None
-        from fireweed.api.budget import budget_to_go_on
+            return begun, None
+        from fireweed.api.budget import budget_to_go_on, most_epochs
 
-        return resolved, budget_to_go_on(resolved.recipe, catalog, request.minutes, started, choice)
+        most = most_epochs(resolved.recipe)
+        return begun, budget_to_go_on(begun.recipe, most, catalog, request.minutes, started, choice)
     from fireweed.api.compiling import with_compile
 
     resolved = with_compile(

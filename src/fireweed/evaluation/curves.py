@@ -35,18 +35,23 @@ def accuracy_curve(history: Sequence[Mapping[str, Any]]) -> Markup:
     return _by_epoch(history, "accuracy", (low, 1.0), ticks, "{:.1%}")
 
 
-def learning_rate_curve(rates: np.ndarray, steps_per_epoch: int, width: float = 960) -> Markup:
-    """Draw the learning rate of every step; the axis counts epochs. `rates`: (steps,)."""
+def learning_rate_curve(rates: np.ndarray, history: Sequence[Mapping[str, Any]], width: float = 960) -> Markup:
+    """Draw the learning rate of every step that was made; the axis counts the epochs of the history.
+
+    rates: (steps,), maybe with steps that were planned and not made.
+    """
     rates = np.asarray(rates, np.float64)
     if not len(rates) or not np.isfinite(rates).all():
         return Markup("")
-    epochs = len(rates) / max(steps_per_epoch, 1)
+    ends = _epoch_ends(history, len(rates))
+    rates, epochs = rates[: int(ends[-1])], len(ends) - 1
     top = float(rates.max()) * 1.08 or 1.0
     chart = Chart((0.0, epochs), (0.0, top), "Learning rate by epoch", width=width, height=210, left=64)
     ticks = _plain_ticks(nice_ticks(0.0, top, 4))
     chart.add_axes("epoch", _plain_ticks(nice_ticks(0.0, epochs, int(width / 90))), ticks)
     kept = _telling(rates)
-    chart.add_line([(float(step) / max(steps_per_epoch, 1), float(rates[step])) for step in kept], "rate")
+    places = np.interp(kept, ends, np.arange(len(ends)))
+    chart.add_line([(float(place), float(rates[step])) for place, step in zip(places, kept, strict=True)], "rate")
     return chart.markup()
 
 
@@ -123,6 +128,20 @@ def _unbroken(xs: Sequence[float | None], ys: Sequence[float | None]) -> list[li
         else:
             runs[-1].append((x, y))
     return [run for run in runs if run]
+
+
+def _epoch_ends(history: Sequence[Mapping[str, Any]], steps: int) -> np.ndarray:
+    """Return the number of steps made when each epoch began, and at the end of the last.
+
+    Epochs need not be equally long; those of older versions, which did not count their steps, share all alike.
+    """
+    made = [number(row.get("steps")) for row in history]
+    counted = [steps_made for steps_made in made if steps_made]
+    if counted and len(counted) == len(made):
+        ends = np.minimum(np.cumsum([0.0, *counted]), steps)
+    else:
+        ends = np.linspace(0.0, steps, max(len(made), 1) + 1)
+    return ends
 
 
 def _numbers(history: Sequence[Mapping[str, Any]], column: str) -> list[float]:

@@ -49,9 +49,10 @@ class ShownPhoto:
 class ReportContents:
     """All that a report shows, as plain values; what is empty leaves its section out.
 
-    history:        the rows of history.csv: epoch, side, loss, accuracy, val_loss, val_accuracy, learning_rate,
-                    images_per_second, seconds, share_of_seconds_waited (may be missing); numbers or their text.
-    learning_rates: of every step, (steps,); the axis counts epochs of `steps_per_epoch` steps.
+    history:        the rows of history.csv: epoch, side, steps (may be missing), loss, accuracy, val_loss,
+                    val_accuracy, learning_rate, images_per_second, seconds, share_of_seconds_waited (may be missing);
+                    numbers or their text.
+    learning_rates: of every step, (steps,).
     evaluation:     of the validation photos, by `evaluate_probabilities`; None where there were none.
     photos:         a sample of validation photos.
     mistakes:       the wrong answers that the net was surest of, the worst first.
@@ -64,7 +65,6 @@ class ReportContents:
     classes: Sequence[str] = ()
     history: Sequence[Mapping[str, Any]] = ()
     learning_rates: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    steps_per_epoch: int = 1
     evaluation: Mapping[str, Any] | None = None
     photos: Sequence[ShownPhoto] = ()
     mistakes: Sequence[ShownPhoto] = ()
@@ -102,8 +102,8 @@ def render_report(contents: ReportContents) -> str:
         calibration=curves.calibration_diagram(evaluation["reliability"]) if evaluation else "",
         loss=curves.loss_curve(contents.history),
         accuracy=curves.accuracy_curve(contents.history),
-        rates=curves.learning_rate_curve(contents.learning_rates, contents.steps_per_epoch),
-        narrow_rates=curves.learning_rate_curve(contents.learning_rates, contents.steps_per_epoch, width=440),
+        rates=curves.learning_rate_curve(contents.learning_rates, contents.history),
+        narrow_rates=curves.learning_rate_curve(contents.learning_rates, contents.history, width=440),
         photos=_cards(contents.photos, _PHOTO_SIDE_PX, _PHOTOS_SHOWN, _PHOTOS_BYTES),
         mistakes=_cards(contents.mistakes, _MISTAKE_SIDE_PX, _MISTAKES_SHOWN, _MISTAKES_BYTES),
         net=draw_net(contents.layers),

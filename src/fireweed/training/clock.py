@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from fireweed.errors import RunError
 from fireweed.recipe import Recipe
 from fireweed.reporting import duration
+from fireweed.text import counted
 from fireweed.training.course import Course, Stretch
 from fireweed.training.schedules import learning_rates
 
@@ -24,6 +26,7 @@ SECONDS_BETWEEN_RATES = 1.0  # setting the rate makes JAX hand all variables bac
 SHORTEST_EPOCH = 0.5  # of an epoch: what is left is not made an epoch of its own when shorter
 NOT_WORTH_AN_EPOCH = 0.01  # of the whole time, and what ends early with it
 RECENT_STEPS = 9  # whose median says how fast the machine is: one that something else delayed must not
+FIRST_STEPS = 25  # whose median says how fast it was when a phase began
 MOST_PACE = 2.0  # by which the machine is taken to be slower, or faster, than expected when the end is reckoned
 MANY_EPOCHS = 1_000_000
 
@@ -37,6 +40,9 @@ class Budget:
     finishing: seconds from the end of the last epoch to the last file.
     between:   seconds from the last step of an epoch to the next one: validation and checkpoint.
     steps:     seconds of a step in each phase.
+    decoding:  seconds by which the first time between epochs is longer, since validation photos are decoded.
+    is_guess:  whether `finishing` was reckoned from `steps`, so that it is as wrong as they are; else it was measured,
+               and only a machine that becomes slower within the run makes it longer.
     """
 
     seconds: float
@@ -44,6 +50,8 @@ class Budget:
     finishing: float
     between: float
     steps: tuple[float, ...]
+    decoding: float = 0.0
+    is_guess: bool = False
 
 
 class ClockCourse(Course):
@@ -61,13 +69,17 @@ class ClockCourse(Course):
         epochs = np.cumsum([phase.epochs for phase in self._phases], dtype=np.float64)
         self._ends = [0.0, *(work / work[-1])]  # of the phases, in shares of the time
         self._curve_ends = [0.0, *(epochs / epochs[-1])]  # and in shares of the schedule
+        self._seconds = budget.seconds
         self._deadline = budget.began + budget.seconds
         self._used = 0.0  # share of the time for steps
         self._phase = 0
         self._step_seconds = budget.steps[0]
         self._between = budget.between
+        self._decoding = budget.decoding
         self._starting = 0.0  # seconds by which the first step of a phase is longer than others
-        self._recent: deque[float] = deque(maxlen=RECENT_STEPS)
+        self._recent: deque[float] = deque(maxlen=FIRST_STEPS)
+        self._usual_step = budget.steps[0] if budget.is_guess else 0.0  # seconds at a pace of 1; 0: not known yet
+        self._pace = 1.0  # times what a step usually takes
         self._is_new_phase = True
         self._step_began = self._trained_at = 0.0
         self._rate = self._epoch_rate = self._rate_now()
@@ -80,11 +92,13 @@ class ClockCourse(Course):
         while not self._is_last_phase and self._steps_left() < self._steps * SHORTEST_EPOCH / 2:
             self._begin_phase(self._phase + 1)
         steps = self._steps_left()
-        least = max(1.0, NOT_WORTH_AN_EPOCH * self._budget.seconds / self._step_seconds)
+        least = max(1.0, NOT_WORTH_AN_EPOCH * self._seconds / self._step_seconds)
         if self._is_last_phase and steps < least and epochs_done:  # without any epoch there is nothing to keep
             return None
         side = self._phases[self._phase].side
+        self.epoch_steps = self._steps
         if steps < self._steps * (1 + SHORTEST_EPOCH):
+            self.epoch_steps = min(max(1, round(steps)), 2 * self._steps)
             return Stretch(self._phase, side, epochs_done + 1, 2 * self._steps)
         return Stretch(self._phase, side, epochs_done + MANY_EPOCHS, self._steps)
 
@@ -130,25 +144,35 @@ class ClockCourse(Course):
         steps, rates = zip(*self._taken, strict=True) if self._taken else ((1,), (self._rate,))
         return np.repeat(np.asarray(rates, np.float32), np.asarray(steps, np.int64))
 
-    def notes(self, epochs_done: int) -> list[str]:
+    def notes(self, epochs_done: int, stopped_early: bool) -> list[str]:
         planned = ", ".join(f"{phase.epochs} at {phase.side} px" for phase in self._phases)
-        return [
-            f"the clock decided: {epochs_done} epochs, whole and in part, in {duration(self._budget.seconds)}; "
-            f"the plan was {planned}"
-        ]
+        epochs, given = f"{counted(epochs_done, 'epoch')}, whole and in part,", duration(self._seconds)
+        if stopped_early:
+            used = f"after {epochs} in {duration(self._seconds_used)} of {given}"
+            return [f"patience ended the training {used}; the plan was {planned}"]
+        return [f"the clock decided: {epochs} in {given}; the plan was {planned}"]
 
     def state(self) -> dict[str, Any]:
-        seconds_used = self._budget.seconds - (self._deadline - self._now())
-        return {"share_used": self._used, "seconds_used": round(seconds_used, 3), "phase": self._phase,
-                "rates": self._taken}  # fmt: skip
+        return {"share_used": self._used, "seconds": self._seconds, "seconds_used": round(self._seconds_used, 3),
+                "phase": self._phase, "rates": self._taken}  # fmt: skip
 
     def restore(self, state: dict[str, Any]) -> str:
-        """Go on with the time that was left, from now on: being stopped and starting again takes none of it."""
-        self._used, self._taken = state["share_used"], state["rates"]
-        left = self._budget.seconds - state["seconds_used"]
+        """Go on with the time that was left, from now on: being stopped and starting again takes none of it.
+
+        Raises:
+            RunError: the state is that of an older version, which does not say how much time was left.
+        """
+        if not state.keys() >= self.state().keys():
+            raise RunError("this run was begun by an older version of Fireweed; train into another folder")
+        self._used, self._taken, self._seconds = state["share_used"], state["rates"], state["seconds"]
+        left = self._seconds - state["seconds_used"]
         self._deadline = self._now() + left
         self._begin_phase(state["phase"])
-        return f"with {duration(max(0.0, left))} of {duration(self._budget.seconds)} left"
+        return f"with {duration(max(0.0, left))} of {duration(self._seconds)} left"
+
+    @property
+    def _seconds_used(self) -> float:
+        return self._seconds - (self._deadline - self._now())
 
     @property
     def _is_last_phase(self) -> bool:
@@ -156,24 +180,30 @@ class ClockCourse(Course):
 
     @property
     def _end_of_steps(self) -> float:
-        pace = self._step_seconds / self._budget.steps[self._phase]
-        pace = min(max(pace, 1 / MOST_PACE), MOST_PACE)
-        return self._deadline - self._budget.finishing * pace - self._between
+        pace = min(max(self._pace, 1 / MOST_PACE), MOST_PACE)
+        return self._deadline - self._budget.finishing * pace - self._between - self._decoding
 
     def _begin_phase(self, number: int) -> None:
+        """Let the pace so far hold until the phase's own steps say more: what they usually take, they show first."""
         self._step_seconds *= self._budget.steps[number] / self._budget.steps[self._phase]
+        self._usual_step = self._budget.steps[number] if self._budget.is_guess else 0.0
         self._phase = number
         self._recent.clear()
         self._is_new_phase = True
 
     def _note_what_lay_between(self) -> None:
         if self._trained_at:
-            self._between, self._trained_at = self._now() - self._trained_at, 0.0
+            seconds, self._trained_at = self._now() - self._trained_at, 0.0
+            self._between, self._decoding = max(0.0, seconds - self._decoding), 0.0
 
     def _advance(self, seconds: float, now: float) -> None:
         """Count a step that took so many seconds until now, in shares of the time that was left before it."""
         self._recent.append(seconds)
-        self._step_seconds = median(self._recent)
+        self._step_seconds = median(list(self._recent)[-RECENT_STEPS:])
+        if not self._usual_step and len(self._recent) == FIRST_STEPS:
+            self._usual_step = median(self._recent) / self._pace
+        if self._usual_step:
+            self._pace = self._step_seconds / self._usual_step
         left = self._seconds_for_steps(now - seconds)
         self._used += (1 - self._used) * (seconds / left if seconds < left else 1.0)
 

@@ -29,6 +29,7 @@ class Course(keras.callbacks.Callback):
     """Goes through the phases of a resolved recipe, epoch by epoch, at rates that are a table made beforehand.
 
     learning_rate: what the optimizer takes: a rate for every step, float32 of shape (steps,), or the first rate.
+    epoch_steps:   steps that the epoch under way, or the next one, is expected to have.
     """
 
     learning_rate: np.ndarray | float
@@ -37,7 +38,7 @@ class Course(keras.callbacks.Callback):
         super().__init__()
         self._phases = recipe.training.phases
         self._total = recipe.total_epochs
-        self._steps = steps
+        self._steps = self.epoch_steps = steps
         self._rates = self.learning_rate = rates
 
     def next_stretch(self, epochs_done: int) -> Stretch | None:
@@ -65,7 +66,7 @@ class Course(keras.callbacks.Callback):
         """Return the rate of every step of the whole training, float32 of shape (steps,)."""
         return self._rates
 
-    def notes(self, epochs_done: int) -> list[str]:
+    def notes(self, epochs_done: int, stopped_early: bool) -> list[str]:
         """Return sentences on what went otherwise than planned."""
         return []
 
@@ -74,5 +75,5 @@ class Course(keras.callbacks.Callback):
         return {}
 
     def restore(self, state: dict[str, Any]) -> str:
-        """Go on from what `state` gave; return a phrase on what is left."""
+        """Go on from what `state` gave, {} where an older version wrote it; return a phrase on what is left."""
         return f"of {self._total}"

@@ -19,11 +19,12 @@ from fireweed.recipe import Recipe
 from fireweed.reporting import Bar, Reporter, duration
 from fireweed.training.course import Course
 from fireweed.training.pacing import Pace, queues_steps
+from fireweed.training.speeds import SideSpeeds
 
 if TYPE_CHECKING:
     from fireweed.training.train import TrainingInput
 
-COLUMNS = ("epoch", "side", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate",
+COLUMNS = ("epoch", "side", "steps", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate",
            "images_per_second", "seconds", "share_of_seconds_waited")  # fmt: skip
 
 
@@ -65,6 +66,7 @@ class Recorder(keras.callbacks.Callback):
         self.stopped_early = False
         self.steps_done = 0  # in whole epochs, and in such as a clock cut
         self.what_is_left = ""
+        self.speeds = SideSpeeds()
         self.is_interrupted = False
         self._bar: Bar | None = None
         self._pace: Pace | None = None
@@ -119,7 +121,7 @@ class Recorder(keras.callbacks.Callback):
         self._step = 0
         self._waited = 0.0
         title = f"epoch {self._course.epoch_name(epoch + 1)} {self.side} px"
-        self._bar = self._reporter.bar(title, self._data.steps)
+        self._bar = self._reporter.bar(title, self._course.epoch_steps)
         self._bar.__enter__()
         self._pace = Pace() if queues_steps() else None
 
@@ -157,7 +159,7 @@ class Recorder(keras.callbacks.Callback):
         now = time.monotonic()
         self._work_seconds += now - self._warm_began
         self._work_done += self.side**2
-        row: dict[str, Any] = {"epoch": epoch + 1, "side": self.side}
+        row: dict[str, Any] = {"epoch": epoch + 1, "side": self.side, "steps": self._step}
         row |= {name: values[name] for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
         row["learning_rate"] = self._course.rate_of_epoch(epoch)
         photos = self._data.photos * self._step / self._data.steps
@@ -165,6 +167,8 @@ class Recorder(keras.callbacks.Callback):
         row["seconds"] = round(now - self._epoch_began, 2)
         row["share_of_seconds_waited"] = round(self._waited / max(self._trained - self._warm_began, 1e-9), 4)
         self.rows.append(row)
+        steps, photos = self._step - 1, self._data.photos / self._data.steps
+        self.speeds.add(self.side, steps, steps * photos, self._trained - self._warm_began)
         self.steps_done += self._step
         self._judge(values["val_accuracy"])
         self._reporter.say(

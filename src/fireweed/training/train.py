@@ -66,6 +66,7 @@ class Outcome:
     resumed_at: int | None
     notes: list[str] = field(default_factory=list)
     ended_at: float = 0.0  # when the last epoch did, by time.monotonic()
+    images_per_second: dict[int, float] = field(default_factory=dict)  # of this process's steps, by side
 
 
 def train(
@@ -109,10 +110,10 @@ def train(
         recompute_norms(twin, data.unchanged(settings.norm_photos))
     if twin is not model:
         copy_variables(twin, model)
-    notes += course.notes(recorder.epochs_done)
+    notes += course.notes(recorder.epochs_done, recorder.stopped_early)
     return Outcome(
         recorder.rows, course.rates_taken(), recorder.kept_epoch, recorder.keeps_best, recorder.stopped_early,
-        resumed_at, notes, ended_at,
+        resumed_at, notes, ended_at, recorder.speeds.images_per_second(),
     )  # fmt: skip
 
 
