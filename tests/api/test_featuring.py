@@ -14,7 +14,7 @@ from fireweed.api.building import TrainingParts
 from fireweed.api.featuring import train_head
 from fireweed.api.preparing import prepare_data
 from fireweed.api.timing import speed_name
-from fireweed.data.featurebatches import FeatureBatches
+from fireweed.data.feature_batches import FeatureBatches
 from fireweed.devices import choose_device
 from fireweed.errors import DataError
 from fireweed.recipe import checked

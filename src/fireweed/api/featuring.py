@@ -12,8 +12,8 @@ import numpy as np
 
 from fireweed.api.building import TrainingParts
 from fireweed.api.timing import speed_name
-from fireweed.data.featurebatches import FeatureBatches, evaluation_features
-from fireweed.data.featurefile import FeatureFile
+from fireweed.data.feature_batches import FeatureBatches, evaluation_features
+from fireweed.data.feature_file import FeatureFile
 from fireweed.devices import DeviceChoice
 from fireweed.errors import FireweedError
 from fireweed.files import explained

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fireweed.data.featurefile import FeatureFile
+from fireweed.data.feature_file import FeatureFile
 from fireweed.data.pipeline import Batches
 from fireweed.data.plan import Plan, evaluation_rows
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fireweed.data.featurefile import FeatureFile
+from fireweed.data.feature_file import FeatureFile
 from fireweed.errors import FireweedError
 
 ROWS = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float32)
