@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fireweed.api.choosing import choose_recipe
 from fireweed.api.environment import environment_facts
-from fireweed.api.preparing import PreparedData, check_trainable, data_address, prepare_data
+from fireweed.api.preparing import PreparedData, check_trainable, cut_off_note, data_address, prepare_data
 from fireweed.data.catalog import Catalog
 from fireweed.data.plan import default_batch
 from fireweed.devices import DeviceChoice, choose_device, confirm, prepare_process
@@ -71,6 +71,8 @@ def train_run(request: TrainRequest, reporter: Reporter, started: float | None =
     reporter.say(why)
     prepared = prepare_data(request.data, asked.data, reporter)
     check_trainable(prepared.catalog, reporter)
+    if asked.data.fit == "crop" and (note := cut_off_note(prepared.sizes)):
+        reporter.say(note)
     facts = run_facts(request, asked, prepared.catalog)
     folder = RunFolder(absolute(request.out) if request.out else Path("runs") / run_name(facts))
     folder.check_usable(facts)
