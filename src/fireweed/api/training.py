@@ -106,6 +106,7 @@ def _carry_out(
     from fireweed.api.finishing import finish
     from fireweed.api.timing import remember_finish, remember_rates
     from fireweed.training.train import train
+    from fireweed.training.norms import photos_for_norms
 
     seed_everything(facts.asked.training.seed, request.deterministic, choice.precision)
     resolved, budget = _resolved(request, facts, prepared.catalog, choice, folder, started, reporter)
@@ -129,8 +130,8 @@ def _carry_out(
         remember_rates(recipe, outcome.history, choice)
         finish(folder, recipe, model, outcome, parts, prepared.catalog, reporter)
         folder.drop_features()
-        seen = len(parts.validation_labels) + min(recipe.training.norm_photos, parts.photos)
-        remember_finish(recipe, seen, time.monotonic() - outcome.ended_at, choice)
+        forward = len(parts.validation_labels) + photos_for_norms(model, recipe.training, parts.photos)
+        remember_finish(recipe, forward, time.monotonic() - outcome.ended_at, choice)
     finally:
         parts.close()
 
