@@ -77,6 +77,7 @@ def train_run(request: TrainRequest, reporter: Reporter, started: float | None =
     folder = RunFolder(absolute(request.out) if request.out else Path("runs") / run_name(facts))
     folder.check_usable(facts)
     if folder.is_finished:
+        folder.drop_features()  # they are there where it was killed just before it would have
         reporter.say(f"this run is finished: {folder.path}; its report: {folder.file('report.html')}")
         return folder
     _check_writable(folder)
