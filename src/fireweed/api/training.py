@@ -170,9 +170,11 @@ def _resolved(
 
         keeps_sides = asked.training.side is not None
         given = (catalog, request.minutes, started, keeps_sides, choice, reporter)
-        return (
-            (fit_views_to_minutes(resolved, *given), None) if asked.model.freeze else fit_to_minutes(resolved, *given)
-        )
+        if not asked.model.freeze:
+            return fit_to_minutes(resolved, *given)
+        # a recipe's own views are for no time in particular
+        is_given = any(setting.partition("=")[0].strip() == "training.views" for setting in request.settings)
+        return fit_views_to_minutes(resolved, *given, most_views=asked.training.views if is_given else 0), None
     return resolved, None
 
 
