@@ -106,8 +106,8 @@ def _carry_out(
     from fireweed.api.featuring import train_head
     from fireweed.api.finishing import finish
     from fireweed.api.timing import remember_finish, remember_rates
-    from fireweed.training.train import train
     from fireweed.training.norms import photos_for_norms
+    from fireweed.training.train import train
 
     seed_everything(facts.asked.training.seed, request.deterministic, choice.precision)
     resolved, budget = _resolved(request, facts, prepared.catalog, choice, folder, started, reporter)
@@ -203,7 +203,7 @@ def _announce(
         return  # it ends with the time
     if recipe.model.freeze:
         views = len(set(view_of_epochs(recipe.training)))
-        reporter.say(f"frozen: the backbone looks at {counted(views, 'view')} of the photos, then the head is trained")
+        reporter.say(f"frozen: features of {counted(views, 'view')} of the photos, then the head is trained on them")
         expected = expected_head_seconds(recipe, classes, parts.photos, len(parts.validation_labels), choice)
     else:
         expected = expected_seconds(recipe, classes, parts.photos, choice)
