@@ -95,7 +95,7 @@ def test_only_a_training_tells_of_what_a_square_cuts_off(tmp_path):
             Image.new("RGB", (90, 30), colour).save(tmp_path / "data" / name / f"{number}.png")
     said = io.StringIO()
     make_shards(
-        str(tmp_path / "data"), str(tmp_path / "shards"), 16, 2, "crop", 90, Reporter(Console(file=said, width=500))
+        str(tmp_path / "data"), str(tmp_path / "shards"), 16, 3, "crop", 90, Reporter(Console(file=said, width=500))
     )
     assert "middle square" not in said.getvalue() and "photos" in said.getvalue()
     assert "only the middle square of each photo is used" in train(tmp_path / "data", tmp_path / "run", epochs=1)[1]
