@@ -8,7 +8,6 @@ import pytest
 from fireweed.api.building import NORM_BATCH, TrainingParts, build_for_training, seed_everything
 from fireweed.api.preparing import prepare_data
 from fireweed.data.decode import decode_square
-from fireweed.errors import RecipeError
 from fireweed.recipe import checked
 from fireweed.reporting import Reporter
 
@@ -47,13 +46,6 @@ def test_photos_that_vanished_meanwhile_come_from_the_store_or_are_left_out(part
     for photo in photos:
         Path(photo.path).unlink(missing_ok=True)
     assert sum(len(batch) for batch in parts.input().unchanged(10_000)) == before
-
-
-def test_an_evaluation_side_that_the_net_cannot_have_is_refused_before_the_training():
-    recipe = checked({"model": {"name": "xception"}, "training": {
-        "phases": [{"side": 96, "epochs": 1}], "evaluation_scale": 0.5}})  # fmt: skip
-    with pytest.raises(RecipeError, match=r"evaluation_scale = 0\.5 gives 48 px .* xception takes 71 to"):
-        build_for_training(recipe, 2)
 
 
 def test_first_weights_do_not_depend_on_what_was_built_before():

@@ -13,7 +13,7 @@ from fireweed.data.plan import Plan
 from fireweed.data.squarefile import file_bytes
 from fireweed.data.squares import SquareCache
 from fireweed.data.store import LIMIT_VARIABLE, open_store
-from fireweed.errors import DataError, FireweedError, RecipeError, RunError
+from fireweed.errors import DataError, FireweedError, RunError
 from fireweed.models.registry import build_model, find_entry
 from fireweed.recipe import Recipe
 from fireweed.resolving import planned_changes
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from fireweed.training.train import TrainingInput
 
-NORM_BATCH = 64  # photos at once, at most, from which norm statistics are computed anew; they have most classes
+NORM_BATCH = 64  # photos at once, at most, from which norm statistics are computed anew; few classes are all in so many
 
 
 def seed_everything(seed: int, deterministic: bool, precision: str) -> None:
@@ -45,17 +45,8 @@ def build_for_training(recipe: Recipe, classes: int, has_checkpoint: bool = Fals
 
     has_checkpoint: a checkpoint will replace all weights, so that none need be loaded; that of a frozen net has its
                     head alone.
-
-    Raises:
-        RecipeError: the net cannot have the evaluation side.
     """
-    entry = find_entry(recipe.model.name)
-    if not entry.min_side_px <= recipe.evaluation_side <= entry.max_side_px:
-        raise RecipeError(
-            f"training.evaluation_scale = {recipe.training.evaluation_scale:g} gives {recipe.evaluation_side} px for "
-            f"validation; {recipe.model.name} takes {entry.min_side_px} to {entry.max_side_px} px"
-        )
-    side = recipe.evaluation_side if entry.has_flatten else None
+    side = recipe.evaluation_side if find_entry(recipe.model.name).has_flatten else None
     settings = recipe.model
     if has_checkpoint and not settings.freeze:
         return build_model(settings.name, classes, side, freeze=settings.freeze, dropout=settings.dropout), ""
