@@ -108,12 +108,16 @@ class TrainingSettings(Table):
     steps_at_least, steps_at_most: with neither `epochs` given, phases are scaled so that small sets
               get enough steps and large ones not too many; 0 is off.
     average:  decay of the moving average of the weights, updated every `average_every` steps; 0 is off.
-    norm_photos: training photos, seen as evaluation sees them, from which the norm statistics of the weights that are
-              kept are computed anew at the end; 0 keeps those that training gave. See `training/norms.py`.
+    momentum: of sgd; adam and adamw have moments of their own, muon keeps 0.95.
+    norm_photos: training photos, as evaluation has them, from which the norm statistics of the weights that are kept
+              are computed anew at the end; 0 keeps those that training gave. So do frozen norms, and an epoch that was
+              picked on validation (keep = "best"), whose accuracy is then that of the very net that is kept. See
+              `training/norms.py`.
     keep:     "final" keeps the last averaged weights; "best" those of the best validation accuracy.
     patience: stop after so many epochs without a better validation accuracy; 0 is off; implies keep = "best".
-    views:    for a frozen net: epochs' worth of changed photos that the backbone looks at in each phase, whose features
-              serve the later epochs in another order; 0: every epoch has its own.
+    views:    for a frozen net: epochs' worth of changed photos in each phase whose features the backbone computes; they
+              serve the later epochs in another order. 0: every epoch has its own. With a time (--minutes) as many as
+              fit, at most those of --set.
     compile:  whether XLA compiles the steps; "auto" goes by measurement, see `training/choices.py`.
     """
 

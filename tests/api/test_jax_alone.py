@@ -68,5 +68,5 @@ def test_a_frozen_nets_head_learns_from_features_without_tensorflow(make_photos,
     command = [sys.executable, "-c", WITHOUT_TENSORFLOW + FROZEN, str(photos), str(run)]
     done = subprocess.run(command, env={**os.environ, **JAX}, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert len((run / "history.csv").read_text().splitlines()) == 4 and "seen in" in done.stdout
+    assert len((run / "history.csv").read_text().splitlines()) == 4 and "features: " in done.stdout
     assert (run / "report.html").exists() and not (run / "features").exists()

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from fireweed.api.preparing import check_trainable, cut_off_note
+from fireweed.api.preparing import check_trainable, cut_off_note, prepare_data
 from fireweed.data.catalog import Catalog, Photo
 from fireweed.reporting import Reporter
+from fireweed.settings import DataSettings
 
 
 def warned(train, validation):
@@ -50,3 +51,18 @@ def test_photos_that_a_square_cuts_off_are_told_with_the_remedy(height, width, s
 @pytest.mark.parametrize(("height", "width"), [(100, 100), (300, 400), (300, 200)])
 def test_usual_photos_are_not_commented(height, width):
     assert cut_off_note(np.array([[height, width]] * 3 + [[300, 50]] * 2)) == ""
+
+
+@pytest.mark.parametrize("sizes", [[], [[0, 0]], [[0, 0], [100, 100]]])
+def test_no_photos_and_photos_without_an_area_are_not_commented(sizes):
+    with np.errstate(all="raise"):
+        assert cut_off_note(np.array(sizes, int).reshape(-1, 2)) == ""
+
+
+def test_what_was_asked_for_is_no_warning(make_photos):
+    said = io.StringIO()
+    data = str(make_photos({"a": 30, "b": 30}))
+    prepared = prepare_data(data, DataSettings(photos_per_class=8), Reporter(Console(file=said, width=500)))
+    assert len(prepared.catalog.part("train")) == 16
+    line = next(line for line in said.getvalue().splitlines() if "photos_per_class" in line)
+    assert line.startswith("as asked, 16 of ") and "warning" not in said.getvalue()

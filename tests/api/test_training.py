@@ -13,6 +13,7 @@ from PIL import Image
 from rich.console import Console
 
 from fireweed.api import TrainRequest, evaluate_run, predict, train_run
+from fireweed.api.sharding import make_shards
 from fireweed.errors import DataError, FireweedError, RecipeError, RunError
 from fireweed.reporting import Reporter
 from fireweed.run import RunFolder
@@ -67,6 +68,37 @@ def test_broken_photos_are_counted_named_and_left_out(make_photos, tmp_path):
 
 
 NAMES = ["郁金香", "Gänseblümchen", "роза", "w" * 60, "<svg onload=alert(1)>"]
+
+
+def test_the_net_of_the_best_epoch_is_the_one_that_was_validated(make_photos, tmp_path):
+    settings = ("training.keep=best", "training.norm_photos=64")
+    folder, _ = train(make_photos({"a": 40, "b": 40}), tmp_path / "run", epochs=3, settings=settings)
+    kept = json.loads(folder.file("fireweed.json").read_text())["epoch"]
+    evaluation, _ = evaluate_run(folder.path, None, "validation", Reporter(is_silent=True))
+    assert evaluation["loss"] == pytest.approx(folder.history()[kept - 1]["val_loss"], rel=1e-3)
+
+
+def test_features_that_a_killed_run_left_behind_go_when_it_is_met_finished(make_photos, tmp_path):
+    data = make_photos({"a": 8, "b": 8})
+    folder, _ = train(data, tmp_path / "run", epochs=1)
+    folder.file("features").mkdir()
+    folder.file("features").joinpath("view-000001-16px.bin").write_bytes(b"features")
+    assert "this run is finished" in train(data, tmp_path / "run", epochs=1)[1]
+    assert folder.is_finished and not folder.has_features
+
+
+def test_only_a_training_tells_of_what_a_square_cuts_off(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for number in range(8):
+            colour = (number * 30, 255 * (name == "a"), 9)
+            Image.new("RGB", (90, 30), colour).save(tmp_path / "data" / name / f"{number}.png")
+    said = io.StringIO()
+    make_shards(
+        str(tmp_path / "data"), str(tmp_path / "shards"), 16, 3, "crop", 90, Reporter(Console(file=said, width=500))
+    )
+    assert "middle square" not in said.getvalue() and "photos" in said.getvalue()
+    assert "only the middle square of each photo is used" in train(tmp_path / "data", tmp_path / "run", epochs=1)[1]
 
 
 def test_any_name_is_shown_as_text_everywhere(make_photos, tmp_path):

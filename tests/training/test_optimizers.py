@@ -4,7 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from fireweed.models.registry import build_model
 from fireweed.settings import TrainingSettings
+from fireweed.training.engine import fast_twin
 from fireweed.training.optimizers import TableSchedule, build_optimizer
 
 
@@ -68,3 +70,35 @@ def test_muon_changes_a_kernel_alike_in_all_directions_and_the_rest_as_adamw_doe
     assert 0.1 < np.sqrt(np.mean(muon**2)) / np.sqrt(np.mean(adamw**2)) < 0.5
     for ours, theirs in zip(others, adamw_others, strict=True):
         assert np.allclose(ours, theirs, atol=1e-6)
+
+
+def test_muon_changes_what_is_a_matrix_by_the_kind_of_its_layer():
+    model = keras.Sequential([
+        keras.Input((8, 8, 4)),
+        keras.layers.SeparableConv2D(6, 3, name="separable"),
+        keras.layers.DepthwiseConv2D(3, depth_multiplier=2, name="depthwise"),
+        keras.layers.Conv2D(6, 3, name="conv"),
+        keras.layers.GlobalAveragePooling2D(),
+        keras.layers.Dense(4, name="classes"),
+    ])  # fmt: skip
+    optimizer = build_optimizer(TrainingSettings(optimizer="muon"), np.full(1, 0.01, np.float32), model)
+    by_muon = {v.path for v in model.trainable_variables if not optimizer._should_use_adamw(v)}
+    assert sorted("/".join(path.split("/")[-2:]) for path in by_muon) == ["conv/kernel", "separable/pointwise_kernel"]
+    before = np.array(model.get_layer("separable").pointwise_kernel)
+    direction = np.outer(np.arange(1, 5), np.ones(6)) + 0.05 * np.random.default_rng(0).normal(size=(4, 6))
+    gradients = [direction.reshape(v.shape) if v.path.endswith("pointwise_kernel") else np.zeros(v.shape)
+                 for v in model.trainable_variables]  # fmt: skip
+    optimizer.apply([keras.ops.convert_to_tensor(gradient.astype("float32")) for gradient in gradients])
+    change = before - np.array(model.get_layer("separable").pointwise_kernel)
+    sizes = np.linalg.svd(change.reshape(4, 6), compute_uv=False)
+    assert sizes.max() < 2.5 * sizes.min()
+
+
+def test_muon_finds_the_same_kernels_in_the_fast_twin():
+    plain = build_model("conv 32 | fire 16 32 | sep 32 | gap", 3)
+    twin = fast_twin(plain)
+    names = []
+    for model in (plain, twin):
+        optimizer = build_optimizer(TrainingSettings(optimizer="muon"), np.full(1, 0.01, np.float32), model)
+        names.append(sorted(v.path for v in model.trainable_variables if not optimizer._should_use_adamw(v)))
+    assert names[0] == names[1] and sum(name.endswith("pointwise_kernel") for name in names[0]) == 1

@@ -13,7 +13,7 @@ from fireweed.data.plan import Plan
 from fireweed.data.squarefile import file_bytes
 from fireweed.data.squares import SquareCache
 from fireweed.data.store import LIMIT_VARIABLE, open_store
-from fireweed.errors import FireweedError, RunError
+from fireweed.errors import DataError, FireweedError, RunError
 from fireweed.models.registry import build_model, find_entry
 from fireweed.recipe import Recipe
 from fireweed.resolving import planned_changes
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from fireweed.training.train import TrainingInput
 
-NORM_BATCH = 64  # photos at once from which norm statistics are computed anew; few classes are all in so many
+NORM_BATCH = 64  # photos at once, at most, from which norm statistics are computed anew; few classes are all in so many
 
 
 def seed_everything(seed: int, deterministic: bool, precision: str) -> None:
@@ -129,14 +129,18 @@ class TrainingParts:
         return self.training.failure or self.validation.failure
 
     def _unchanged(self, number: int) -> Iterator[np.ndarray]:
-        """Yield training photos as validation sees them, uint8 (batch, side, side, 3); the same ones in every run."""
+        """Yield training photos as validation has them, uint8 (batch, side, side, 3); the same ones in every run.
+
+        The batches are as large as one another, but for photos that cannot be read any more: the training is over, and
+        can do without them.
+        """
         chosen = sorted(self.training_cache.photos, key=lambda photo: photo.key)[:number]
         validation = self.validation_cache
-        cache = SquareCache(chosen, validation.side_px, validation.fit, memory_bytes=0)
-        size = min(len(chosen), NORM_BATCH)
+        cache = SquareCache(chosen, validation.side_px, validation.fit, memory_bytes=0, store=self._store)
         try:
-            for start in range(0, len(chosen) - size + 1, size):
-                yield np.stack(cache.gather(np.arange(start, start + size)))
+            for places in np.array_split(np.arange(len(chosen)), -(-len(chosen) // NORM_BATCH)):
+                if squares := _still_readable(cache, places):
+                    yield np.stack(squares)
         finally:
             cache.close()
 
@@ -176,3 +180,13 @@ class TrainingParts:
         if self._store is not None:
             self._store.close()
         gc.collect()
+
+
+def _still_readable(cache: SquareCache, indices: np.ndarray) -> list[np.ndarray]:
+    """Return the squares of the photos at `indices` that can be read."""
+    try:
+        return cache.gather(indices)
+    except DataError:
+        if len(indices) == 1:
+            return []
+        return [square for index in indices for square in _still_readable(cache, np.array([index]))]

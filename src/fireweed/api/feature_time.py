@@ -1,5 +1,6 @@
-"""How long a frozen net takes: the backbone's looks at the photos, then the head's epochs; and what fits a time."""
+"""How long a frozen net takes: the features of its views, then the head's epochs; and what fits a time."""
 
+import math
 import time
 from bisect import bisect_right
 from collections.abc import Callable
@@ -7,23 +8,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from fireweed.api.budget import CHECKPOINT_SECONDS, SIDE_STEP_PX
+from fireweed.api.budget import CHECKPOINT_SECONDS, counted_minutes, scaled
 from fireweed.api.timing import GROUNDS, guessed_rate, known_figures, seconds_to_finish, speed_name
 from fireweed.data.catalog import Catalog
 from fireweed.devices import DeviceChoice
 from fireweed.devices.backends import computes_on_cpu
 from fireweed.errors import RecipeError
-from fireweed.models.registry import build_model, find_entry
+from fireweed.models.registry import build_model
 from fireweed.recipe import Recipe, with_epochs
 from fireweed.remembered import remember
 from fireweed.reporting import Reporter
 from fireweed.resolving import Resolved
-from fireweed.settings import Phase
 from fireweed.text import counted
 
 STEP_SECONDS = 0.004  # of the head, where nothing is remembered: next to no work, the framework's own time
 HEAD_SHARE = 0.5  # of a given time that the head's epochs may take; as a rule they take far less
-LEAST_SIDE_PX = 48
+NEXT_SCALE = 0.75  # of the sides that are tried where none of the larger ones fit
 FEW_PHOTOS = 8
 
 Timer = Callable[[int], tuple[float, float]]  # side -> images/s of the backbone, and the seconds of its first batch
@@ -39,34 +39,35 @@ def expected_head_seconds(
     None where nothing says it: the CPU's matrix rate tells nothing of an accelerator.
     """
     rates, is_guess = {}, False
-    for side in {phase.side for phase in recipe.training.phases}:
+    for side in _sides(recipe):
         rate = known_figures(recipe, side, choice).get("forward")
         if rate is None:
             if choice.kind != "cpu":
                 return None
             rate, is_guess = guessed_rate(recipe, classes, side, passes=1), True
         rates[side] = rate
-    head = known_figures(recipe, recipe.evaluation_side, choice).get("head", recipe.training.batch / STEP_SECONDS)
-    seconds = looking_seconds(recipe, photos, validated, rates.__getitem__)
-    return seconds + recipe.total_epochs * _epoch_seconds(photos, head), GROUNDS[2 if is_guess else 0]
+    seconds = feature_seconds(recipe, photos, validated, rates.__getitem__)
+    head = recipe.total_epochs * _epoch_seconds(photos, _head_rate(recipe, choice))
+    return seconds + head, GROUNDS[2 if is_guess else 0]
 
 
-def looking_seconds(recipe: Recipe, photos: int, validated: int, rate: Callable[[int], float]) -> float:
-    """Return the seconds for which the backbone looks at photos; rate: images/s at a side."""
+def feature_seconds(recipe: Recipe, photos: int, validated: int, rate: Callable[[int], float]) -> float:
+    """Return the seconds that the features of all views and of validation take; rate: images/s at a side."""
     most = recipe.training.views or recipe.total_epochs
-    looks = sum(min(most, phase.epochs) * photos / rate(phase.side) for phase in recipe.training.phases)
-    return looks + validated / rate(recipe.evaluation_side)
+    views = sum(min(most, phase.epochs) * photos / rate(phase.side) for phase in recipe.training.phases)
+    return views + validated / rate(recipe.evaluation_side)
 
 
 def fit_views_to_minutes(
     resolved: Resolved, catalog: Catalog, minutes: float, started: float, keeps_sides: bool, choice: DeviceChoice,
-    reporter: Reporter, timer: Timer | None = None,
+    reporter: Reporter, most_views: int = 0, timer: Timer | None = None,
 ) -> Resolved:  # fmt: skip
     """Return the recipe of a frozen net with as many views as end `minutes` after `started` (by time.monotonic()).
 
     The head's epochs stay unless they alone would take half of the time. Sides shrink only where not even one view
     fits, since features of small photos lose more than further views give; with `keeps_sides` they stay.
 
+    most_views: no more than so many; 0: as many as there are epochs.
     timer: times the backbone; None: here and now.
 
     Raises:
@@ -78,18 +79,21 @@ def fit_views_to_minutes(
     def finishing(recipe: Recipe, forward: float) -> float:
         return seconds_to_finish(recipe, len(catalog.classes), validated, forward, choice)
 
-    room = _Room(started + minutes * 60, photos, validated, timer, finishing)
-    candidates = [resolved.recipe] if keeps_sides else _smaller_and_smaller(resolved.recipe)
+    asked = _with(resolved.recipe, views=most_views)
+    room = _Room(started + minutes * 60, photos, validated, timer, finishing, _head_rate(asked, choice))
+    candidates = [asked] if keeps_sides else _smaller_and_smaller(asked)
     recipe = next((one for one in candidates if room.fitted(one) and room.fitted(one, is_timed=True)), candidates[-1])
     fitted = room.fitted(recipe)
     if fitted is None:
+        least = math.ceil((minutes + room.lacking_seconds(recipe) / 60) * 11) / 10
         raise RecipeError(
-            f"{minutes:g} minutes are too short for one look of {recipe.model.name} at {photos + validated:,} photos "
-            f"here; give at least {minutes + room.lacking_seconds(recipe) / 60:.1f}, or choose a smaller net"
+            f"{counted_minutes(minutes)} {'is' if minutes == 1 else 'are'} too short for one view of "
+            f"{photos + validated:,} photos by {recipe.model.name} here; give at least {least:.1f}, or "
+            "choose a smaller net"
         )
     phases = fitted.training.phases
     reporter.say(
-        f"{minutes:g} minutes: {counted(fitted.training.views, 'view')} of {photos:,} photos, "
+        f"{counted_minutes(minutes)}: {counted(fitted.training.views, 'view')} of {photos:,} photos, "
         f"{counted(fitted.total_epochs, 'epoch')} of the head, "
         + ", ".join(f"{p.epochs} at {p.side} px" for p in phases)
         + "; measured " + ", ".join(f"{room.rate(p.side):.0f} images/s at {p.side} px" for p in phases)
@@ -105,21 +109,24 @@ class _Room:
 
     ends_at:   when the command should end, by time.monotonic().
     finishing: (recipe, seconds a photo) -> seconds from the head's last epoch to that end.
+    head_rate: images/s of the head.
     """
 
     def __init__(
-        self, ends_at: float, photos: int, validated: int, timer: Timer, finishing: Callable[[Recipe, float], float]
-    ) -> None:
+        self, ends_at: float, photos: int, validated: int, timer: Timer, finishing: Callable[[Recipe, float], float],
+        head_rate: float,
+    ) -> None:  # fmt: skip
         self._ends_at, self._photos, self._validated, self._timer = ends_at, photos, validated, timer
         self._finishing = finishing
+        self._epoch_seconds = _epoch_seconds(photos, head_rate)
         self._timed: dict[int, float] = {}
-        self._first_seconds = 0.0
+        self._first: dict[int, float] = {}
 
     def rate(self, side: int) -> float:
         """Return the images/s of the backbone at a side."""
         if not self._timed:
             self._time(side)
-        nearest = min(self._timed, key=lambda timed: abs(timed - side))
+        nearest = self._nearest(side)
         return self._timed[nearest] * (nearest / side) ** 2
 
     def fitted(self, recipe: Recipe, is_timed: bool = False) -> Recipe | None:
@@ -127,30 +134,38 @@ class _Room:
         for phase in recipe.training.phases if is_timed else ():
             if phase.side not in self._timed:
                 self._time(phase.side)
-        shorter, seconds = self._left(recipe)
-        most = max(phase.epochs for phase in shorter.training.phases)
-        views = bisect_right(range(1, most + 1), seconds, key=lambda views: self._looking(shorter, views))
+        shorter, seconds = self._shorter(recipe, self._left(recipe))
+        most = min(recipe.training.views or recipe.total_epochs, max(p.epochs for p in shorter.training.phases))
+        views = bisect_right(range(1, most + 1), seconds, key=lambda views: self._features(shorter, views))
         return _with(shorter, views=views) if views else None
 
     def lacking_seconds(self, recipe: Recipe) -> float:
-        """Return the seconds that one view takes longer than there are."""
-        shorter, seconds = self._left(recipe)
-        return self._looking(shorter, 1) - seconds
+        """Return the seconds beyond those there are that one view surely fits into."""
+        view, head = self._features(recipe, 1), self._epoch_seconds
+        # with more time the head has more epochs, up to its share of the time
+        enough = max(view + head, min(view / (1 - HEAD_SHARE), view + recipe.total_epochs * head))
+        return enough - self._left(recipe)
 
-    def _left(self, recipe: Recipe) -> tuple[Recipe, float]:
-        """Return the recipe with no more epochs than there is time for, and the seconds left for the backbone."""
+    def _left(self, recipe: Recipe) -> float:
+        """Return the seconds that there are for features and epochs."""
         finishing = self._finishing(recipe, 1 / self.rate(recipe.evaluation_side))
-        left = self._ends_at - finishing - time.monotonic() - self._first_seconds
-        each = _epoch_seconds(self._photos, recipe.training.batch / STEP_SECONDS)
-        epochs = max(1, min(recipe.total_epochs, int(HEAD_SHARE * left / each)))
-        return _with(recipe, phases=with_epochs(recipe.training.phases, epochs)), left - epochs * each
+        compiling = sum(self._first[self._nearest(side)] for side in _sides(recipe))
+        return self._ends_at - finishing - time.monotonic() - compiling
 
-    def _looking(self, recipe: Recipe, views: int) -> float:
-        return looking_seconds(_with(recipe, views=views), self._photos, self._validated, self.rate)
+    def _shorter(self, recipe: Recipe, left: float) -> tuple[Recipe, float]:
+        """Return the recipe with no more epochs than there is time for, and the seconds left for features."""
+        epochs = max(1, min(recipe.total_epochs, int(HEAD_SHARE * left / self._epoch_seconds)))
+        phases = with_epochs(recipe.training.phases, epochs)
+        return _with(recipe, phases=phases), left - epochs * self._epoch_seconds
+
+    def _features(self, recipe: Recipe, views: int) -> float:
+        return feature_seconds(_with(recipe, views=views), self._photos, self._validated, self.rate)
+
+    def _nearest(self, side: int) -> int:
+        return min(self._timed, key=lambda timed: abs(timed - side))
 
     def _time(self, side: int) -> None:
-        self._timed[side], first = self._timer(side)
-        self._first_seconds = max(self._first_seconds, first)
+        self._timed[side], self._first[side] = self._timer(side)
 
 
 def forward_timer(recipe: Recipe, classes: int, choice: DeviceChoice) -> Timer:
@@ -169,13 +184,13 @@ def forward_timer(recipe: Recipe, classes: int, choice: DeviceChoice) -> Timer:
     def measure(side: int) -> tuple[float, float]:
         images = np.random.default_rng(0).integers(0, 255, (batch, side, side, 3), np.uint8)
 
-        def look() -> float:
+        def seconds() -> float:
             began = time.perf_counter()
             outputs(backbone, images, batch)
             return time.perf_counter() - began
 
-        first = look()
-        rate = batch / median_seconds(look, 2, 3, 2.0)
+        first = seconds()
+        rate = batch / median_seconds(seconds, 2, 3, 2.0)
         remember(speed_name(recipe, side, choice), {"forward": rate})
         return rate, first
 
@@ -186,16 +201,24 @@ def _epoch_seconds(photos: int, head_rate: float) -> float:
     return photos / head_rate + CHECKPOINT_SECONDS
 
 
+def _head_rate(recipe: Recipe, choice: DeviceChoice) -> float:
+    """Return the images/s of the head, which sees features alone: any phase of an earlier run tells it."""
+    known = (known_figures(recipe, phase.side, choice).get("head") for phase in reversed(recipe.training.phases))
+    return next((rate for rate in known if rate), recipe.training.batch / STEP_SECONDS)
+
+
+def _sides(recipe: Recipe) -> set[int]:
+    """Return the sides of the photos that the backbone is given."""
+    return {phase.side for phase in recipe.training.phases} | {recipe.evaluation_side}
+
+
 def _smaller_and_smaller(recipe: Recipe) -> list[Recipe]:
-    """Return the recipe, and it with smaller and smaller sides."""
-    least = max(find_entry(recipe.model.name).min_side_px, LEAST_SIDE_PX)
+    """Return the recipe, and it with smaller and smaller sides, as far as the net can have them in evaluation too."""
     recipes, scale = [recipe], 1.0
-    while any(phase.side > least for phase in recipes[-1].training.phases):
-        scale *= 0.75
-        sides = [round(phase.side * scale / SIDE_STEP_PX) * SIDE_STEP_PX for phase in recipe.training.phases]
-        phases = tuple(Phase(side=min(phase.side, max(side, least)), epochs=phase.epochs)
-                       for side, phase in zip(sides, recipe.training.phases, strict=True))  # fmt: skip
-        recipes.append(_with(recipe, phases=phases))
+    smallest = scaled(recipe, 0.0)
+    while recipes[-1].training.phases != smallest:
+        scale *= NEXT_SCALE
+        recipes.append(_with(recipe, phases=scaled(recipe, scale)))
     return recipes
 
 

@@ -1,6 +1,7 @@
-"""The training of a frozen net: its backbone looks at the photos once, and the head learns from the features kept."""
+"""The training of a frozen net: its backbone computes features of the photos once, and the head learns from them."""
 
 import hashlib
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,11 +13,11 @@ import numpy as np
 
 from fireweed.api.building import TrainingParts
 from fireweed.api.timing import speed_name
-from fireweed.data.featurebatches import FeatureBatches, evaluation_features
-from fireweed.data.featurefile import FeatureFile
+from fireweed.data.feature_batches import FeatureBatches, evaluation_features
+from fireweed.data.feature_file import FeatureFile
 from fireweed.devices import DeviceChoice
-from fireweed.errors import FireweedError
-from fireweed.files import explained
+from fireweed.errors import FireweedError, RunError
+from fireweed.files import explained, write_text
 from fireweed.models.pretrained import split_frozen
 from fireweed.recipe import Recipe
 from fireweed.remembered import remember
@@ -52,11 +53,17 @@ def train_head(
     The features lie in the run's folder until the run has finished.
 
     Raises:
-        RunError: as `train` does. FireweedError: the disk is full, or a photo cannot be read any more.
+        RunError: as `train` does; or the backbone is not the one that the run began with.
+        FireweedError: the disk has too little room, or a photo cannot be read any more.
     """
     backbone, head = split_frozen(model)
-    passes, validation = _passes(backbone, recipe, parts, folder.file("features"))
-    rates = _compute([*passes.values(), validation], backbone, parts, reporter)
+    digest = _digest(backbone)
+    _check_backbone(folder, recipe, digest)
+    passes, validation = _passes(backbone, digest, recipe, parts, folder.file("features"))
+    wanted = [*passes.values(), validation]
+    missing = [one.file.missing() for one in wanted]
+    _check_room(wanted, missing, folder.file("features"), reporter)
+    rates = _compute(wanted, missing, backbone, parts, reporter)
     for side, rate in rates.items():
         remember(speed_name(recipe, side, choice), {"forward": rate})
     files = {epoch: one.file for epoch, one in passes.items()}
@@ -68,22 +75,51 @@ def train_head(
         validation=evaluation_features(parts.validation, validation.file),
         failure=parts.failure,
     )
-    try:
-        return train(head, recipe, data, folder.path, reporter)
-    finally:
-        for file in (*files.values(), validation.file):
-            file.close()
+    return train(head, recipe, data, folder.path, reporter)
 
 
-def _passes(
-    backbone: "keras.Model", recipe: Recipe, parts: TrainingParts, folder: Path
-) -> tuple[dict[int, _Pass], _Pass]:
-    """Return what the backbone has to look at: the passes of the views by their epoch, and that of validation."""
+def _digest(backbone: "keras.Model") -> str:
+    """Return what tells a backbone's weights from others."""
+    digest = hashlib.sha256()
+    for value in backbone.get_weights():
+        digest.update(value.tobytes())
+    return digest.hexdigest()
+
+
+def _check_backbone(folder: RunFolder, recipe: Recipe, digest: str) -> None:
+    """Make sure that a head which goes on does so on its own backbone, which no checkpoint holds.
+
+    Raises:
+        RunError: the run began with another one.
+    """
+    path = folder.file("checkpoints") / "backbone.sha256"
+    if not path.is_file():
+        _make(path.parent)
+        write_text(path, digest + "\n")
+    elif path.read_text(encoding="utf-8").strip() != digest:
+        weights = recipe.model.weights
+        kinds = {"none": "random weights of another backend or version", "imagenet": "other ImageNet weights"}
+        change = kinds.get(weights, f"{weights} was changed")
+        raise RunError(
+            f"{folder.path} began with another backbone than {recipe.model.name} has now "
+            f"({change}); bring that one back, or train into another folder (--out)"
+        )
+
+
+def _make(folder: Path) -> None:
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise explained(error, folder) from error
-    kind, width, batch, steps = _kind(backbone), backbone.output_shape[-1], parts.training.batch, parts.steps
+
+
+def _passes(
+    backbone: "keras.Model", digest: str, recipe: Recipe, parts: TrainingParts, folder: Path
+) -> tuple[dict[int, _Pass], _Pass]:
+    """Return what there are to be features of: the passes of the views by their epoch, and that of validation."""
+    _make(folder)
+    kind = f"{backbone.compute_dtype} {digest}"
+    width, batch, steps = backbone.output_shape[-1], parts.training.batch, parts.steps
     sides = [phase.side for phase in recipe.training.phases for _ in range(phase.epochs)]
 
     def view(epoch: int) -> _Pass:
@@ -103,22 +139,36 @@ def _passes(
     return views, _Pass(file, side, parts.validation.evaluation)
 
 
-def _kind(backbone: "keras.Model") -> str:
-    """Return what tells a backbone's weights from others."""
-    digest = hashlib.sha256()
-    for value in backbone.get_weights():
-        digest.update(value.tobytes())
-    return f"{backbone.compute_dtype} {digest.hexdigest()}"
+def _check_room(passes: list[_Pass], missing: list[list[int]], folder: Path, reporter: Reporter) -> None:
+    """Say how much disk the features take.
+
+    Raises:
+        FireweedError: there is less than is missing.
+    """
+    needed = sum(one.file.block_bytes * len(blocks) for one, blocks in zip(passes, missing, strict=True))
+    total = sum(one.file.block_bytes * one.file.blocks for one in passes)
+    views = counted(len(passes) - 1, "view")
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise FireweedError(
+            f"the features of {views} take {_size(needed)} more in {folder}, where {_size(free)} are free; make room, "
+            "or train on fewer views (--set training.views=N)"
+        )
+    if needed:
+        reporter.say(f"features of {views} take {_size(total)} of disk until the run has finished")
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def _compute(
-    passes: list[_Pass], backbone: "keras.Model", parts: TrainingParts, reporter: Reporter
+    passes: list[_Pass], missing: list[list[int]], backbone: "keras.Model", parts: TrainingParts, reporter: Reporter
 ) -> dict[int, float]:
     """Compute the features that are missing; return the photos/s at each side, where there were enough to say."""
-    missing = [one.file.missing() for one in passes]
     total = sum(one.file.photos for one in passes)
     if not any(missing):
-        reporter.say(f"features: all {total:,} photos were seen before")
+        reporter.say(f"features: those of all {total:,} photos are there")
         return {}
     work = sum(_photos(one.file, number) * one.side**2 for one, blocks in zip(passes, missing, strict=True)
                for number in blocks)  # fmt: skip
@@ -136,9 +186,7 @@ def _compute(
         except Exception as error:
             raise parts.failure() or out_of_memory(error) or error from error
     seconds = time.monotonic() - began
-    reporter.say(
-        f"features: {counted(lacking, 'photo')} seen in {duration(seconds)}, {_rate(lacking / seconds)} images/s"
-    )
+    reporter.say(f"features: {counted(lacking, 'photo')} in {duration(seconds)}, {_rate(lacking / seconds)} images/s")
     return progress.rates()
 
 

@@ -24,10 +24,15 @@ MUCH_CUT_OFF = 0.4  # of a photo's area; the middle square of a 3:2 photo leaves
 
 @dataclasses.dataclass(frozen=True)
 class PreparedData:
-    """Photos that can be read, each with key and part, and the twin group of each, int64 of shape (photos,)."""
+    """Photos that can be read, each with key and part.
+
+    groups: the twin group of each, int64 of shape (photos,).
+    sizes:  height and width in pixels of all photos found, of shape (photos found, 2).
+    """
 
     catalog: Catalog
     groups: np.ndarray
+    sizes: np.ndarray
 
 
 def prepare_data(
@@ -43,11 +48,14 @@ def prepare_data(
         found = survey(opened, progress=progress, squares=squares)
     groups = group_twins(found)
     catalog = split(found.catalog, groups, settings.validation, settings.test)
-    catalog, groups = thinned(catalog, groups, settings.photos_per_class)
-    describe(catalog, groups, reporter)
-    if settings.fit == "crop" and (note := cut_off_note(found.sizes)):
-        reporter.say(note)
-    return PreparedData(catalog, groups)
+    used, groups = thinned(catalog, groups, settings.photos_per_class)
+    describe(used, groups, reporter)
+    if len(used) < len(catalog):
+        reporter.say(
+            f"as asked, {len(used.part('train')):,} of {counted(len(catalog.part('train')), 'photo')} to train on are "
+            f"used (data.photos_per_class = {settings.photos_per_class})"
+        )
+    return PreparedData(used, groups, found.sizes)
 
 
 def check_trainable(catalog: Catalog, reporter: Reporter) -> None:
@@ -104,8 +112,11 @@ def describe(catalog: Catalog, groups: np.ndarray, reporter: Reporter) -> None:
 def cut_off_note(sizes: np.ndarray) -> str:
     """Return a sentence where the middle square leaves out much of most photos; else nothing.
 
-    sizes: height and width in pixels, of shape (photos, 2).
+    sizes: height and width in pixels, of shape (photos, 2); those without an area are left out.
     """
+    sizes = sizes[sizes.min(axis=1) > 0]
+    if not len(sizes):
+        return ""
     cut_off = float(np.median(1 - sizes.min(axis=1) / sizes.max(axis=1)))
     if cut_off <= MUCH_CUT_OFF:
         return ""

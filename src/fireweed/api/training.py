@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fireweed.api.choosing import choose_recipe
 from fireweed.api.environment import environment_facts
-from fireweed.api.preparing import PreparedData, check_trainable, data_address, prepare_data
+from fireweed.api.preparing import PreparedData, check_trainable, cut_off_note, data_address, prepare_data
 from fireweed.data.catalog import Catalog
 from fireweed.data.plan import default_batch
 from fireweed.devices import DeviceChoice, choose_device, confirm, prepare_process
@@ -71,10 +71,13 @@ def train_run(request: TrainRequest, reporter: Reporter, started: float | None =
     reporter.say(why)
     prepared = prepare_data(request.data, asked.data, reporter)
     check_trainable(prepared.catalog, reporter)
+    if asked.data.fit == "crop" and (note := cut_off_note(prepared.sizes)):
+        reporter.say(note)
     facts = run_facts(request, asked, prepared.catalog)
     folder = RunFolder(absolute(request.out) if request.out else Path("runs") / run_name(facts))
     folder.check_usable(facts)
     if folder.is_finished:
+        folder.drop_features()  # they are there where it was killed just before it would have
         reporter.say(f"this run is finished: {folder.path}; its report: {folder.file('report.html')}")
         return folder
     _check_writable(folder)
@@ -103,6 +106,7 @@ def _carry_out(
     from fireweed.api.featuring import train_head
     from fireweed.api.finishing import finish
     from fireweed.api.timing import remember_finish, remember_rates
+    from fireweed.training.norms import photos_for_norms
     from fireweed.training.train import train
 
     seed_everything(facts.asked.training.seed, request.deterministic, choice.precision)
@@ -127,8 +131,8 @@ def _carry_out(
         remember_rates(recipe, outcome.images_per_second, choice)
         finish(folder, recipe, model, outcome, parts, prepared.catalog, reporter)
         folder.drop_features()
-        seen = len(parts.validation_labels) + min(recipe.training.norm_photos, parts.photos)
-        remember_finish(recipe, seen, time.monotonic() - outcome.ended_at, choice)
+        forward = len(parts.validation_labels) + photos_for_norms(model, recipe.training, parts.photos)
+        remember_finish(recipe, forward, time.monotonic() - outcome.ended_at, choice)
     finally:
         parts.close()
 
@@ -167,9 +171,11 @@ def _resolved(
 
         keeps_sides = asked.training.side is not None
         given = (catalog, request.minutes, started, keeps_sides, choice, reporter)
-        return (
-            (fit_views_to_minutes(resolved, *given), None) if asked.model.freeze else fit_to_minutes(resolved, *given)
-        )
+        if not asked.model.freeze:
+            return fit_to_minutes(resolved, *given)
+        # a recipe's own views are for no time in particular
+        is_given = any(setting.partition("=")[0].strip() == "training.views" for setting in request.settings)
+        return fit_views_to_minutes(resolved, *given, most_views=asked.training.views if is_given else 0), None
     return resolved, None
 
 
@@ -198,7 +204,7 @@ def _announce(
         return  # it ends with the time
     if recipe.model.freeze:
         views = len(set(view_of_epochs(recipe.training)))
-        reporter.say(f"frozen: the backbone looks at {counted(views, 'view')} of the photos, then the head is trained")
+        reporter.say(f"frozen: features of {counted(views, 'view')} of the photos, then the head is trained on them")
         expected = expected_head_seconds(recipe, classes, parts.photos, len(parts.validation_labels), choice)
     else:
         expected = expected_seconds(recipe, classes, parts.photos, choice)

@@ -61,7 +61,7 @@ def split(
 
 
 def thinned(catalog: Catalog, groups: np.ndarray, photos_per_class: int) -> tuple[Catalog, np.ndarray]:
-    """Return the catalog and the groups with at most so many training photos of each class, and a note; 0 leaves all.
+    """Return the catalog and the groups with at most so many training photos of each class; 0 leaves all.
 
     The photos of the smallest numbers (see `group_number`) stay, so that every machine agrees, and a larger figure adds
     photos to those of a smaller one.
@@ -75,10 +75,8 @@ def thinned(catalog: Catalog, groups: np.ndarray, photos_per_class: int) -> tupl
         kept[i] = taken[label] <= photos_per_class
     if not photos_per_class or kept.all():
         return catalog, groups
-    left = f"{len(training) - int((~kept).sum()):,} of {_photos(len(training))} to train on are used"
     photos = tuple(photo for photo, is_kept in zip(catalog.photos, kept.tolist(), strict=True) if is_kept)
-    result = dataclasses.replace(catalog, photos=photos).noting(f"{left} (data.photos_per_class = {photos_per_class})")
-    return result, groups[kept]
+    return dataclasses.replace(catalog, photos=photos), groups[kept]
 
 
 def crossings(catalog: Catalog, groups: np.ndarray) -> list[Crossing]:

@@ -1,43 +1,74 @@
-"""Norm statistics computed anew for the weights that are kept, from photos as evaluation sees them."""
+"""Norm statistics computed anew for the weights that are kept, from photos as evaluation has them."""
 
 from collections.abc import Iterable
 
 import keras
 import numpy as np
 
+from fireweed.reporting import Reporter
+from fireweed.settings import TrainingSettings
+from fireweed.text import counted
 
-def has_moving_statistics(model: keras.Model) -> bool:
-    """Return whether the model has batch norms that learn; those of a frozen part keep what they have."""
-    return bool(_norms(model))
+
+def photos_for_norms(model: keras.Model, settings: TrainingSettings, photos: int) -> int:
+    """Return of how many of so many training photos the statistics are computed at the end; 0: not at all.
+
+    Norms of a frozen part keep what they have. So does an epoch that was picked on validation: other statistics would
+    make another net of it than the one that was judged.
+    """
+    is_picked = settings.keep == "best" or settings.patience > 0
+    return min(settings.norm_photos, photos) if _norms(model) and not is_picked else 0
 
 
-def recompute_norms(model: keras.Model, batches: Iterable[np.ndarray]) -> None:
+def recompute_norms(model: keras.Model, batches: Iterable[np.ndarray], photos: int, reporter: Reporter) -> None:
     """Set each batch norm's moving mean and variance to the mean of what the batches give, all weights staying.
 
     Training moves the statistics along while weights change, and takes them from photos that are cropped at random; the
     weights that are kept are an average that was never trained with, and see whole photos (Izmailov et al. 2018,
     https://arxiv.org/abs/1803.05407, section 3.2; Touvron et al. 2019, https://arxiv.org/abs/1906.06423, section 4).
 
+    What hinders it costs no training: photos that are missing are left out, and where a batch does not fit into memory
+    the statistics stay as they were; both is said.
+
     model:   its drop-outs are off meanwhile.
-    batches: photos as the model takes them, (batch, side, side, 3); equally many in each, so that all count alike.
+    batches: photos as the model takes them, (batch, side, side, 3); all photos count alike.
+    photos:  how many there are in all of them.
     """
     norms = _norms(model)
     dropouts = [(layer, layer.rate) for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
     momenta = [norm.momentum for norm in norms]
+    before = [(np.array(norm.moving_mean), np.array(norm.moving_variance)) for norm in norms]
+    done = 0
     try:
         for layer, _ in dropouts:
             layer.rate = 0.0
-        for seen, batch in enumerate(batches):
-            for norm in norms:
-                norm.momentum = seen / (
-                    seen + 1
-                )  # so that moving <- moving * momentum + new * (1 - momentum) is a mean
-            model(keras.ops.convert_to_tensor(batch), training=True)
+        with reporter.bar("norm statistics", photos) as bar:
+            for batch in batches:
+                for norm in norms:
+                    # moving <- moving * momentum + new * (1 - momentum) is then a mean
+                    norm.momentum = done / (done + len(batch))
+                model(keras.ops.convert_to_tensor(batch), training=True)
+                done += len(batch)
+                bar.update(done)
+    except Exception as error:
+        from fireweed.training.train import out_of_memory  # which imports this module
+
+        if not out_of_memory(error):
+            raise
+        for norm, (mean, variance) in zip(norms, before, strict=True):
+            norm.moving_mean.assign(mean)
+            norm.moving_variance.assign(variance)
+        reporter.warn(
+            "norm statistics stay those of the training: to compute them anew takes more memory than there is"
+        )
+        return
     finally:
         for layer, rate in dropouts:
             layer.rate = rate
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
+    if done < photos:
+        reporter.warn(f"{counted(photos - done, 'photo')} could not be read any more, left out of the norm statistics")
 
 
 def _norms(model: keras.Model) -> list[keras.layers.BatchNormalization]:

@@ -1,6 +1,7 @@
 """Optimizers from a recipe, with a learning rate that is a table: one number for every step."""
 
 import math
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
@@ -38,12 +39,17 @@ class KernelMuon(keras.optimizers.Muon):
     changes the kernel alike in all directions (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon), and
     scaled so that rates and decays which suit AdamW suit it too (Liu et al., arXiv 2502.16982). Keras's own leaves
     kernels of four dimensions to AdamW. The classifier's kernel stays with AdamW, and so do those of depthwise
-    convolutions, which are no matrices.
+    convolutions, which are no matrices: their channels do not meet.
+
+    kernels: the variables that Muon changes, of shape (height, width, channels, filters).
     """
 
+    def __init__(self, kernels: Iterable[Any], **options: Any) -> None:
+        super().__init__(**options)
+        self._kernels = frozenset(id(kernel) for kernel in kernels)  # neither shape nor name tells a depthwise one
+
     def _should_use_adamw(self, variable: Any) -> bool:
-        shape = variable.shape
-        return not (len(shape) == 4 and shape[-1] > 1 and variable.path.endswith("/kernel"))
+        return id(variable) not in self._kernels
 
     def zeropower_via_newtonschulz5(self, x: Any, steps: int) -> Any:
         flat = super().zeropower_via_newtonschulz5(keras.ops.reshape(x, (-1, x.shape[-1])), steps)
@@ -69,7 +75,7 @@ def build_optimizer(
     elif settings.optimizer == "adamw":
         optimizer = keras.optimizers.AdamW(weight_decay=decay or 0.0, **common)
     elif settings.optimizer == "muon":
-        optimizer = KernelMuon(weight_decay=decay, adam_weight_decay=decay, **common)
+        optimizer = KernelMuon(_matrix_kernels(model), weight_decay=decay, adam_weight_decay=decay, **common)
     else:
         optimizer = keras.optimizers.Adam(weight_decay=decay, **common)
     if decay:
@@ -78,3 +84,12 @@ def build_optimizer(
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(model.trainable_variables)
     return optimizer
+
+
+def _matrix_kernels(model: keras.Model) -> Iterator[Any]:
+    """Yield the kernels of convolutions that are matrices from what each filter sees to the filters."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D) and layer.filters > 1:
+            yield layer.kernel
+        elif isinstance(layer, keras.layers.SeparableConv2D) and layer.filters > 1:
+            yield layer.pointwise_kernel

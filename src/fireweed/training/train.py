@@ -24,7 +24,7 @@ from fireweed.training.clock import Budget, ClockCourse
 from fireweed.training.course import Course
 from fireweed.training.engine import copy_variables, fast_twin
 from fireweed.training.metrics import PhotoAccuracy
-from fireweed.training.norms import has_moving_statistics, recompute_norms
+from fireweed.training.norms import photos_for_norms, recompute_norms
 from fireweed.training.optimizers import build_optimizer
 from fireweed.training.pacing import PromptCallbacks, queues_steps
 from fireweed.training.recording import Recorder, interrupts_noted
@@ -41,7 +41,7 @@ class TrainingInput:
                    counted from the start of the training.
     validation:    a finite one of the same at the evaluation side.
     failure:       the error that stopped the input, if one did (tf.data would show it as its own).
-    unchanged:     number -> batches of at most so many training photos, equally many in each, as evaluation sees them.
+    unchanged:     number -> batches of at most so many training photos, as evaluation has them.
     made_at:       step -> when its batch was ready, by time.monotonic(); 0 where that is not known.
     """
 
@@ -106,8 +106,8 @@ def train(
         _fit_stretches(twin, optimizer, settings, data, folder, (course, averaging, recorder, save))
     ended_at = time.monotonic()
     save.put_kept_weights_in(twin, recorder.keeps_best)
-    if settings.norm_photos and has_moving_statistics(twin):
-        recompute_norms(twin, data.unchanged(settings.norm_photos))
+    if photos := photos_for_norms(twin, settings, data.photos):
+        recompute_norms(twin, data.unchanged(photos), photos, reporter)
     if twin is not model:
         copy_variables(twin, model)
     notes += course.notes(recorder.epochs_done, recorder.stopped_early)

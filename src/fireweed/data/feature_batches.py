@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from fireweed.data.featurefile import FeatureFile
+from fireweed.data.feature_file import FeatureFile
 from fireweed.data.pipeline import Batches
 from fireweed.data.plan import Plan, evaluation_rows
+
+VIEWS_IN_USE = 8  # batches made ahead are of several epochs where an epoch has few
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class FeatureBatches:
 
     def __init__(self, photos: Batches, plan: Plan, files: Mapping[int, FeatureFile], views: Sequence[int]) -> None:
         self._photos, self._plan, self._files, self._views = photos, plan, files, views
-        self._view = functools.lru_cache(maxsize=2)(self._changed_photos)
+        self._view = functools.lru_cache(maxsize=VIEWS_IN_USE)(self._changed_photos)
 
     def training(self, first_step: int, last_step: int) -> Any:
         """Return the steps from `first_step` up to `last_step`, counted from the start of the training."""

@@ -5,8 +5,8 @@ import pytest
 
 from fireweed.data.catalog import Photo
 from fireweed.data.changes import AugmentSettings
-from fireweed.data.featurebatches import FeatureBatches, evaluation_features
-from fireweed.data.featurefile import FeatureFile
+from fireweed.data.feature_batches import FeatureBatches, evaluation_features
+from fireweed.data.feature_file import FeatureFile
 from fireweed.data.pipeline import Batches
 from fireweed.data.plan import Plan
 from fireweed.data.squares import SquareCache

@@ -16,7 +16,7 @@ from fireweed.files import explained
 
 
 class FeatureFile:
-    """A file of the features of some photos, in an order that its user knows; memory-mapped when read.
+    """A file of the features of some photos, in an order that its user knows.
 
     Args:
         path: the file, made or made anew if there is none of this size.
@@ -34,7 +34,6 @@ class FeatureFile:
         self.blocks = -(-photos // batch)
         self._block = np.dtype([("crc", "<u4"), ("rows", "<f4", (batch, width))])
         self._kind = zlib.crc32(kind.encode())
-        self._mapped: np.ndarray | None = None
         try:
             with open(path, "ab") as file:
                 size = self.blocks * self._block.itemsize
@@ -43,6 +42,11 @@ class FeatureFile:
                     file.truncate(size)
         except OSError as error:
             raise explained(error, path) from error
+
+    @property
+    def block_bytes(self) -> int:
+        """Bytes of one block on disk."""
+        return self._block.itemsize
 
     def missing(self) -> list[int]:
         """Return the blocks that are not there or are not what was written."""
@@ -65,15 +69,14 @@ class FeatureFile:
             raise explained(error, self.path) from error
 
     def read(self, places: np.ndarray) -> np.ndarray:
-        """Return the rows at `places`, float32 (places, width); all blocks have been written."""
-        if self._mapped is None:
-            self._mapped = np.memmap(self.path, self._block, "r", shape=(self.blocks,))
-        rows: np.ndarray = self._mapped["rows"][places // self.batch, places % self.batch]
-        return rows
+        """Return the rows at `places`, float32 (places, width); all blocks have been written.
 
-    def close(self) -> None:
-        """Let go of the file."""
-        self._mapped = None
+        The file is mapped anew each time, in a tenth of a millisecond: a training may have more of them than a process
+        may hold open.
+        """
+        mapped = np.memmap(self.path, self._block, "r", shape=(self.blocks,))
+        rows: np.ndarray = mapped["rows"][places // self.batch, places % self.batch]
+        return np.array(rows)
 
     def _crc(self, number: int, data: bytes) -> int:
         return zlib.crc32(data, self._kind ^ number)

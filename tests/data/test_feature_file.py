@@ -1,9 +1,10 @@
 """Features on disk: read as they were written, and what is missing, damaged or of another kind is known."""
 
 import numpy as np
+import psutil
 import pytest
 
-from fireweed.data.featurefile import FeatureFile
+from fireweed.data.feature_file import FeatureFile
 from fireweed.errors import FireweedError
 
 ROWS = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float32)
@@ -21,7 +22,6 @@ def test_rows_come_back_as_they_were_written(tmp_path):
     assert file.missing() == [] and file.blocks == 3
     places = np.array([9, 0, 5, 5, 11])
     assert np.array_equal(file.read(places), ROWS.reshape(12, 5)[places])
-    file.close()
     again = FeatureFile(tmp_path / "features.bin", "net", 10, 4, 5)
     assert again.missing() == [] and np.array_equal(again.read(places), ROWS.reshape(12, 5)[places])
 
@@ -59,3 +59,11 @@ def test_a_folder_that_cannot_be_written_is_told_in_one_line(tmp_path):
     (tmp_path / "features.bin").mkdir()
     with pytest.raises(FireweedError, match=r"features\.bin could not be written"):
         FeatureFile(tmp_path / "features.bin", "net", 10, 4, 5)
+
+
+def test_any_number_of_files_is_read_with_none_kept_open(tmp_path):
+    files = [written(tmp_path / f"{number}.bin") for number in range(20)]
+    before = psutil.Process().num_fds()
+    rows = [file.read(np.array([number % 12])) for number, file in enumerate(files)]
+    assert psutil.Process().num_fds() == before
+    assert all(np.array_equal(row[0], ROWS.reshape(12, 5)[number % 12]) for number, row in enumerate(rows))
