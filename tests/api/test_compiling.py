@@ -53,7 +53,7 @@ def test_a_long_training_tries_and_remembers(monkeypatch):
 
 
 def test_the_run_keeps_what_was_chosen(make_photos, tmp_path):
-    request = TrainRequest(str(make_photos({"a": 12, "b": 12})), model="conv 8 | gap", side=16, epochs=1,
+    request = TrainRequest(str(make_photos({"a": 12, "b": 12})), model="conv 8 | gap", side=16, epochs=4,
                            compile="xla", out=str(tmp_path / "run"))  # fmt: skip
     folder = train_run(request, QUIET)
     assert folder.resolved().training.compile == "xla" and folder.facts().asked.training.compile == "xla"

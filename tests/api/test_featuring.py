@@ -209,7 +209,7 @@ def test_a_run_stopped_and_gone_on_with_ends_in_a_plain_net_and_keeps_no_feature
     monkeypatch.setenv("FIREWEED_CACHE", str(tmp_path / "cache"))
     said = io.StringIO()
     request = TrainRequest(
-        str(make_photos({"a": 30, "b": 20})), model="mobilenetv2", weights="none", freeze=True, side=32, epochs=3,
+        str(make_photos({"a": 30, "b": 20})), model="mobilenetv2", weights="none", freeze=True, side=32, epochs=5,
         settings=("training.views=2", "training.batch=8"), out=str(tmp_path / "run"),
     )  # fmt: skip
     counting = featuring.outputs
@@ -223,7 +223,7 @@ def test_a_run_stopped_and_gone_on_with_ends_in_a_plain_net_and_keeps_no_feature
     assert "goes on with the features it has" in said.getvalue() and "2 views" in said.getvalue()
     monkeypatch.setattr(featuring, "outputs", counting)
     folder = train_run(request, Reporter(Console(file=said, width=500)))
-    assert folder.is_finished and not folder.has_features and len(folder.history()) == 3
+    assert folder.is_finished and not folder.has_features and len(folder.history()) == 5
     figures = remembered()[speed_name(folder.resolved(), 32, choose_device())]
     assert set(figures) == {"forward", "head"}
     evaluation, _ = evaluate_run(folder.path, None, "validation", SILENT)
