@@ -113,11 +113,13 @@ def recipe_row(variant: dict[str, Any]) -> tuple[str, ...]:
     weights = "from scratch" if recipe.model.weights == "none" else "ImageNet"
     epochs = ", ".join(f"{phase['epochs']} ({phase['side']} px)" for phase in runs[0]["phases"])
     settings = "".join(f" --set {setting}" for setting in variant["set"])
+    net = recipe.model.name.replace("|", r"\|")  # a net as a line of text would end the cell
     minutes = statistics.fmean(sum(run["command_seconds"]) for run in runs) / 60
     seeds = ", ".join(f"{run['validation']['accuracy']:.1%}" for run in runs)
     test = variant.get("test")
     return (
-        f"`--recipe {variant['recipe']}{settings}`", f"{recipe.model.name}, {weights}", epochs, f"{minutes:.0f}",
+        f"`--recipe {variant['recipe']}{settings}`", f"{net}, {weights}", epochs,
+        f"{minutes:.0f}" if minutes >= 10 else f"{minutes:.1f}",
         f"{variant['validation']['mean']:.1%} ({seeds})",
         f"{test['mean']:.1%} ({test['interval_95'][0]:.1%} to {test['interval_95'][1]:.1%})" if test else NONE,
     )  # fmt: skip
