@@ -177,8 +177,7 @@ def spent(recipe: Recipe, history: list[dict[str, Any]], photos: int, costs: dic
     costs:   side -> multiply-adds of a photo.
     """
     if recipe.model.freeze:
-        sides = [phase.side for phase in recipe.training.phases for _ in range(phase.epochs)]
-        seen = [(sides[epoch], photos) for epoch in set(view_of_epochs(recipe.training))]
+        seen = [(recipe.side_of_epochs[epoch], photos) for epoch in set(view_of_epochs(recipe.training))]
     else:
         steps = math.ceil(photos / recipe.training.batch)
         seen = [(int(row["side"]), photos * row.get("steps", steps) / steps) for row in history]

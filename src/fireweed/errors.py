@@ -53,3 +53,14 @@ def nearest(word: str, valid: Iterable[str]) -> str:
         return f"did you mean '{close[0]}'?"
     more = f" and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else ""
     return "there are: " + ", ".join(words[:MOST_NAMED]) + more
+
+
+def out_of_memory(error: Exception) -> FireweedError | None:
+    """Return what to do when a device has too little memory for a step, else None."""
+    text, kind = str(error), type(error).__name__
+    is_full = isinstance(error, MemoryError) or kind == "ResourceExhaustedError"
+    if is_full or any(sign in text for sign in ("RESOURCE_EXHAUSTED", "OOM when allocating", "MemoryError")):
+        return FireweedError(
+            "a training step does not fit into memory; choose a smaller batch (--set training.batch=8) or --side"
+        )
+    return None

@@ -38,6 +38,15 @@ class Recipe(Table):
         """Return the recipe as TOML that `read_recipe` reads back to an equal recipe."""
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
+    def with_training(self, **changes: Any) -> "Recipe":
+        """Return the recipe with some training settings changed; they are not checked again."""
+        return self.model_copy(update={"training": self.training.model_copy(update=changes)})
+
+    @property
+    def side_of_epochs(self) -> list[int]:
+        """The side of each epoch, in pixels."""
+        return [phase.side for phase in self.training.phases for _ in range(phase.epochs)]
+
     @property
     def total_epochs(self) -> int:
         return sum(phase.epochs for phase in self.training.phases)

@@ -10,7 +10,7 @@ from fireweed.settings import AugmentSettings, Phase, TrainingSettings
 from fireweed.text import counted
 
 UNBALANCED = 3.0  # photos of the largest class over those of the smallest, from which on "auto" weighs classes
-MOST_EPOCHS = 200  # made of the recipe's for a small set; a net that saw a photo so often has learned it by heart
+MOST_EPOCHS_OF_FEW = 200  # that few photos make of the recipe's: seen so often, they are learned by heart
 SMALL_CROP = 0.4  # of the area; crops below it may miss what a photo is about
 LARGEST_WEIGHT = 10.0  # a class of a few photos must not shake the training each time one of them comes
 
@@ -59,8 +59,7 @@ def resolve(
                "evaluation_scale": 1.0 if has_flatten else training.evaluation_scale,
                "steps_at_least": 0, "steps_at_most": 0, "class_weights": "balanced" if weights else "none",
                "precision": precision}  # fmt: skip
-    recipe = asked.model_copy(update={"training": training.model_copy(update=decided)})
-    return Resolved(recipe, weights, tuple(notes))
+    return Resolved(asked.with_training(**decided), weights, tuple(notes))
 
 
 def class_weights(kind: str, counts: Sequence[int]) -> tuple[float, ...] | None:
@@ -132,7 +131,7 @@ def _phases(
         return with_epochs(phases, training.epochs)
     wanted = total
     if training.steps_at_least and total * steps < training.steps_at_least:
-        wanted = max(total, min(math.ceil(training.steps_at_least / steps), MOST_EPOCHS))
+        wanted = max(total, min(math.ceil(training.steps_at_least / steps), MOST_EPOCHS_OF_FEW))
         why = "few photos"
     elif training.steps_at_most and total * steps > training.steps_at_most:
         wanted = min(total, max(len(phases), training.steps_at_most // steps))  # so that each side keeps an epoch

@@ -16,7 +16,7 @@ from fireweed.api.timing import PASSES, measured_speed, multiply_adds
 from fireweed.api.training import TrainRequest, chosen_device
 from fireweed.data.sources import open_data
 from fireweed.devices import DeviceChoice, confirm, prepare_process
-from fireweed.errors import FireweedError, ModelError, RecipeError
+from fireweed.errors import FireweedError, ModelError, RecipeError, out_of_memory
 from fireweed.models.registry import build_model, find_entry
 from fireweed.recipe import Recipe
 from fireweed.reporting import Reporter, duration
@@ -77,8 +77,7 @@ class _Bench:
         keras.mixed_precision.set_dtype_policy(choice.precision)
         is_compiled = choice.backend == "jax" or choice.kind != "cpu" or recipe.training.compile == "xla"
         self._kind = "xla" if is_compiled and recipe.training.compile != "none" else "none"
-        settings = recipe.training.model_copy(update={"precision": choice.precision, "compile": self._kind})
-        self._recipe = recipe.model_copy(update={"training": settings})
+        self._recipe = recipe.with_training(precision=choice.precision, compile=self._kind)
         self._choice, self._photos, self._reporter = choice, photos, reporter
         self._tries_xla = request.tries_xla and choice.backend == "tensorflow" and choice.kind == "cpu"
         self._is_asked = bool(request.sides or request.batches)
@@ -114,14 +113,11 @@ class _Bench:
         return device_limits(self._choice.precision)
 
     def _train_row(self, side: int, batch: int) -> dict[str, Any]:
-        from fireweed.training.train import out_of_memory
-
         row: dict[str, Any] = {"side": side, "batch": batch}
         guess = self._guessed_seconds(side, batch)
         if not self._is_asked and guess > LONGEST_SECONDS:
             return row | {"error": f"left out, would take {duration(guess)}; --side {side} --batch {batch} measures it"}
-        settings = self._recipe.training.model_copy(update={"batch": batch})
-        recipe = self._recipe.model_copy(update={"training": settings})
+        recipe = self._recipe.with_training(batch=batch)
         gc.collect()
         try:
             speed = measured_speed(recipe, CLASSES, side, self._choice, LEAST_STEPS, MOST_STEPS, ENOUGH_SECONDS)
@@ -182,8 +178,7 @@ class _Bench:
 
         measured = [row for row in self._training if row["side"] == side and "error" not in row]
         batch = 32 if any(row["batch"] == 32 for row in measured) or not measured else measured[-1]["batch"]
-        settings = self._recipe.training.model_copy(update={"batch": batch, "compile": "auto"})
-        recipe = self._recipe.model_copy(update={"training": settings})
+        recipe = self._recipe.with_training(batch=batch, compile="auto")
         self._reporter.say(f"trying XLA at {side} px, batch {batch}, for {duration(XLA_SECONDS)} at most")
         figures = try_xla(recipe, CLASSES, side, self._choice, XLA_SECONDS)
         chosen = choose_compile(recipe, self._choice.backend, "cpu", figures, 3600.0, None)

@@ -10,15 +10,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from fireweed.api.decoding_time import PartDecoding, seconds_to_decode
-from fireweed.api.timing import guessed_rate, is_finish_known, known_figures, measured_speed, seconds_to_finish
+from fireweed.api.timing import (
+    guessed_rate,
+    is_finish_known,
+    known_figures,
+    measured_speed,
+    rate_by_pixels,
+    seconds_to_finish,
+)
 from fireweed.data.catalog import Catalog
 from fireweed.devices import DeviceChoice
 from fireweed.errors import RecipeError
 from fireweed.models.registry import find_entry
 from fireweed.recipe import Recipe, with_epochs
 from fireweed.reporting import Reporter, duration
-from fireweed.resolving import MOST_EPOCHS as MOST_OF_SMALL_SETS
-from fireweed.resolving import Resolved, cached_side
+from fireweed.resolving import MOST_EPOCHS_OF_FEW, Resolved, cached_side
 from fireweed.settings import MOST_EPOCHS, Phase
 from fireweed.text import counted
 from fireweed.training.clock import Budget
@@ -83,8 +89,7 @@ class _Speeds:
     def _reckoned(self, side: int) -> float:
         if not self.rates:
             return guessed_rate(self.recipe, self.classes, side)
-        nearest = min(self.rates, key=lambda known_side: abs(known_side - side))
-        return self.rates[nearest] * (nearest / side) ** 2
+        return rate_by_pixels(self.rates, side)
 
 
 def fit_to_minutes(
@@ -106,7 +111,7 @@ def fit_to_minutes(
     costs = {}
 
     def epochs_at(scale: float) -> float:
-        costs[scale] = _Costs(_with_phases(recipe, plans[scale]), parts, speeds)
+        costs[scale] = _Costs(recipe.with_training(phases=plans[scale]), parts, speeds)
         return costs[scale].epochs(started + minutes * 60 - time.monotonic())
 
     scale = chosen_scale(tuple(plans), epochs_at, recipe.total_epochs, recipe.model.weights != "none")
@@ -114,14 +119,10 @@ def fit_to_minutes(
     photos = len(parts[0].photos)
     least = min(1.0, LEAST_STEPS / math.ceil(photos / recipe.training.batch))
     if epochs < least:
-        needed = (time.monotonic() - started + costs[scale].seconds(least)) / 60
-        raise RecipeError(
-            f"{counted_minutes(minutes)} {'is' if minutes == 1 else 'are'} too short to train {recipe.model.name} on "
-            f"{photos:,} photos here; give at least {math.ceil(needed * 11) / 10:.1f}, "
-            "or choose a smaller net"
-        )
+        needed = time.monotonic() - started + costs[scale].seconds(least)
+        raise too_short(minutes, f"to train {recipe.model.name} on {photos:,} photos", needed)
     most = most_epochs(recipe)
-    recipe = _with_phases(recipe, shared(recipe, plans[scale], max(1, round(min(epochs, most)))))
+    recipe = recipe.with_training(phases=shared(recipe, plans[scale], max(1, round(min(epochs, most)))))
     budget = _budget(recipe, minutes, started, costs[scale], most)
     reporter.say(_sentence(minutes, epochs, most, recipe, speeds, budget))
     return replace(resolved, recipe=recipe), budget
@@ -161,7 +162,7 @@ def useful_scales(recipe: Recipe, keeps_sides: bool) -> tuple[float, ...]:
     """
     if keeps_sides or find_entry(recipe.model.name).has_flatten:
         return (1.0,)
-    return tuple(scale for scale in SCALES if scale <= 1 or recipe.total_epochs < MOST_OF_SMALL_SETS)
+    return tuple(scale for scale in SCALES if scale <= 1 or recipe.total_epochs < MOST_EPOCHS_OF_FEW)
 
 
 def shared(recipe: Recipe, phases: tuple[Phase, ...], epochs: int) -> tuple[Phase, ...]:
@@ -176,8 +177,7 @@ def _sentence(minutes: float, epochs: float, most: float, recipe: Recipe, speeds
     phases = recipe.training.phases
     time_given = counted_minutes(minutes)
     if epochs > most:
-        be = "is" if minutes == 1 else "are"
-        time_given += f" {be} more than these photos have a use for, about {duration(budget.seconds)} will do"
+        time_given += f" {_be(minutes)} more than these photos have a use for, about {duration(budget.seconds)} will do"
     return (
         f"{time_given}: {_about(min(epochs, most))}, " + ", ".join(f"{p.epochs} at {p.side} px" for p in phases)
         + f", as far as the speed stays at {speeds.at(phases[0].side):.0f} images/s at {phases[0].side} px; "
@@ -229,12 +229,8 @@ def scaled(recipe: Recipe, scale: float) -> tuple[Phase, ...]:
 def _is_evaluated(recipe: Recipe, side: int) -> bool:
     """Return whether the net can have the evaluation side that goes with a last phase of `side`."""
     entry = find_entry(recipe.model.name)
-    at_end = _with_phases(recipe, (Phase(side=side, epochs=1),))
+    at_end = recipe.with_training(phases=(Phase(side=side, epochs=1),))
     return entry.min_side_px <= at_end.evaluation_side <= entry.max_side_px
-
-
-def _with_phases(recipe: Recipe, phases: tuple[Phase, ...]) -> Recipe:
-    return recipe.model_copy(update={"training": recipe.training.model_copy(update={"phases": phases})})
 
 
 def joined(phases: Sequence[Phase]) -> tuple[Phase, ...]:
@@ -283,6 +279,18 @@ class _Costs:
 def counted_minutes(minutes: float) -> str:
     """Return a number of minutes with its noun: 1 minute, 2.5 minutes."""
     return f"{minutes:g} minute" + ("" if minutes == 1 else "s")
+
+
+def too_short(minutes: float, purpose: str, needed_seconds: float) -> RecipeError:
+    """Return the error of a time in which nothing can be done; the least it names is rounded up, with a tenth more."""
+    return RecipeError(
+        f"{counted_minutes(minutes)} {_be(minutes)} too short {purpose} here; give at least "
+        f"{math.ceil(needed_seconds / 60 * 11) / 10:.1f}, or choose a smaller net"
+    )
+
+
+def _be(minutes: float) -> str:
+    return "is" if minutes == 1 else "are"
 
 
 def _about(epochs: float) -> str:

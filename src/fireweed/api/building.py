@@ -16,7 +16,7 @@ from fireweed.data.store import LIMIT_VARIABLE, open_store
 from fireweed.errors import DataError, FireweedError, RunError
 from fireweed.models.registry import build_model, find_entry
 from fireweed.recipe import Recipe
-from fireweed.resolving import planned_changes
+from fireweed.resolving import cached_side, planned_changes
 
 if TYPE_CHECKING:
     import keras
@@ -92,11 +92,8 @@ class TrainingParts:
         classes = len(catalog.classes)
         settings = recipe.training
         self.validation_labels = validation.labels()
-        largest = max(phase.side for phase in settings.phases)
-        is_cropped = recipe.augment.crop != (1.0, 1.0)  # else the margin would only blur the photos
-        side = round(largest * recipe.data.margin) if is_cropped else largest
         self._store = open_store()
-        self.training_cache = SquareCache(training.photos, side, recipe.data.fit, store=self._store)
+        self.training_cache = SquareCache(training.photos, cached_side(recipe), recipe.data.fit, store=self._store)
         self.validation_cache = SquareCache(
             validation.photos, recipe.evaluation_side, recipe.data.fit, store=self._store
         )

@@ -71,8 +71,7 @@ def _check(request: "TrainRequest", recipe: Recipe) -> None:
     sides = [training.side] if training.side else [phase.side for phase in training.phases]
     if not entry.has_flatten:
         phases = with_epochs(training.phases, training.epochs or recipe.total_epochs)  # few may leave the last one out
-        at_end = recipe.model_copy(update={"training": training.model_copy(update={"phases": phases})})
-        sides.append(at_end.evaluation_side)
+        sides.append(recipe.with_training(phases=phases).evaluation_side)
     for side in sides:
         if not entry.min_side_px <= side <= entry.max_side_px:
             raise ModelError(

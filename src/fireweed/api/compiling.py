@@ -36,9 +36,8 @@ def with_compile(
         return try_xla(recipe, classes, side, choice, limit_seconds)
 
     chosen = choose_compile(recipe, choice.backend, choice.kind, known, expected[0] if expected else None, trial)
-    training = recipe.training.model_copy(update={"compile": chosen.compile})
     return replace(
-        resolved, recipe=recipe.model_copy(update={"training": training}), notes=(*resolved.notes, chosen.sentence)
+        resolved, recipe=recipe.with_training(compile=chosen.compile), notes=(*resolved.notes, chosen.sentence)
     )
 
 

@@ -1,6 +1,5 @@
 """How long a frozen net takes: the features of its views, then the head's epochs; and what fits a time."""
 
-import math
 import time
 from bisect import bisect_right
 from collections.abc import Callable
@@ -8,12 +7,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from fireweed.api.budget import CHECKPOINT_SECONDS, counted_minutes, scaled
-from fireweed.api.timing import GROUNDS, guessed_rate, known_figures, seconds_to_finish, speed_name
+from fireweed.api.budget import CHECKPOINT_SECONDS, counted_minutes, scaled, too_short
+from fireweed.api.timing import (
+    GROUNDS,
+    guessed_rate,
+    known_figures,
+    nearest_side,
+    rate_by_pixels,
+    seconds_to_finish,
+    speed_name,
+)
 from fireweed.data.catalog import Catalog
 from fireweed.devices import DeviceChoice
 from fireweed.devices.backends import computes_on_cpu
-from fireweed.errors import RecipeError
 from fireweed.models.registry import build_model
 from fireweed.recipe import Recipe, with_epochs
 from fireweed.remembered import remember
@@ -79,18 +85,14 @@ def fit_views_to_minutes(
     def finishing(recipe: Recipe, forward: float) -> float:
         return seconds_to_finish(recipe, len(catalog.classes), validated, forward, choice)
 
-    asked = _with(resolved.recipe, views=most_views)
+    asked = resolved.recipe.with_training(views=most_views)
     room = _Room(started + minutes * 60, photos, validated, timer, finishing, _head_rate(asked, choice))
     candidates = [asked] if keeps_sides else _smaller_and_smaller(asked)
     recipe = next((one for one in candidates if room.fitted(one) and room.fitted(one, is_timed=True)), candidates[-1])
     fitted = room.fitted(recipe)
     if fitted is None:
-        least = math.ceil((minutes + room.lacking_seconds(recipe) / 60) * 11) / 10
-        raise RecipeError(
-            f"{counted_minutes(minutes)} {'is' if minutes == 1 else 'are'} too short for one view of "
-            f"{photos + validated:,} photos by {recipe.model.name} here; give at least {least:.1f}, or "
-            "choose a smaller net"
-        )
+        purpose = f"for one view of {photos + validated:,} photos by {recipe.model.name}"
+        raise too_short(minutes, purpose, minutes * 60 + room.lacking_seconds(recipe))
     phases = fitted.training.phases
     reporter.say(
         f"{counted_minutes(minutes)}: {counted(fitted.training.views, 'view')} of {photos:,} photos, "
@@ -126,8 +128,7 @@ class _Room:
         """Return the images/s of the backbone at a side."""
         if not self._timed:
             self._time(side)
-        nearest = self._nearest(side)
-        return self._timed[nearest] * (nearest / side) ** 2
+        return rate_by_pixels(self._timed, side)
 
     def fitted(self, recipe: Recipe, is_timed: bool = False) -> Recipe | None:
         """Return the recipe with the epochs and views that fit, None where no view does; is_timed: time its sides."""
@@ -137,7 +138,7 @@ class _Room:
         shorter, seconds = self._shorter(recipe, self._left(recipe))
         most = min(recipe.training.views or recipe.total_epochs, max(p.epochs for p in shorter.training.phases))
         views = bisect_right(range(1, most + 1), seconds, key=lambda views: self._features(shorter, views))
-        return _with(shorter, views=views) if views else None
+        return shorter.with_training(views=views) if views else None
 
     def lacking_seconds(self, recipe: Recipe) -> float:
         """Return the seconds beyond those there are that one view surely fits into."""
@@ -149,20 +150,17 @@ class _Room:
     def _left(self, recipe: Recipe) -> float:
         """Return the seconds that there are for features and epochs."""
         finishing = self._finishing(recipe, 1 / self.rate(recipe.evaluation_side))
-        compiling = sum(self._first[self._nearest(side)] for side in _sides(recipe))
+        compiling = sum(self._first[nearest_side(self._timed, side)] for side in _sides(recipe))
         return self._ends_at - finishing - time.monotonic() - compiling
 
     def _shorter(self, recipe: Recipe, left: float) -> tuple[Recipe, float]:
         """Return the recipe with no more epochs than there is time for, and the seconds left for features."""
         epochs = max(1, min(recipe.total_epochs, int(HEAD_SHARE * left / self._epoch_seconds)))
         phases = with_epochs(recipe.training.phases, epochs)
-        return _with(recipe, phases=phases), left - epochs * self._epoch_seconds
+        return recipe.with_training(phases=phases), left - epochs * self._epoch_seconds
 
     def _features(self, recipe: Recipe, views: int) -> float:
-        return feature_seconds(_with(recipe, views=views), self._photos, self._validated, self.rate)
-
-    def _nearest(self, side: int) -> int:
-        return min(self._timed, key=lambda timed: abs(timed - side))
+        return feature_seconds(recipe.with_training(views=views), self._photos, self._validated, self.rate)
 
     def _time(self, side: int) -> None:
         self._timed[side], self._first[side] = self._timer(side)
@@ -218,9 +216,5 @@ def _smaller_and_smaller(recipe: Recipe) -> list[Recipe]:
     smallest = scaled(recipe, 0.0)
     while recipes[-1].training.phases != smallest:
         scale *= NEXT_SCALE
-        recipes.append(_with(recipe, phases=scaled(recipe, scale)))
+        recipes.append(recipe.with_training(phases=scaled(recipe, scale)))
     return recipes
-
-
-def _with(recipe: Recipe, **training: object) -> Recipe:
-    return recipe.model_copy(update={"training": recipe.training.model_copy(update=training)})

@@ -16,7 +16,7 @@ from fireweed.api.timing import speed_name
 from fireweed.data.feature_batches import FeatureBatches, evaluation_features
 from fireweed.data.feature_file import FeatureFile
 from fireweed.devices import DeviceChoice
-from fireweed.errors import FireweedError, RunError
+from fireweed.errors import FireweedError, RunError, out_of_memory
 from fireweed.files import explained, write_text
 from fireweed.models.pretrained import split_frozen
 from fireweed.recipe import Recipe
@@ -26,7 +26,7 @@ from fireweed.resolving import view_of_epochs
 from fireweed.run import RunFolder
 from fireweed.serving.answering import outputs
 from fireweed.text import counted
-from fireweed.training.train import Outcome, TrainingInput, out_of_memory, train
+from fireweed.training.train import Outcome, TrainingInput, train
 
 if TYPE_CHECKING:
     import keras
@@ -120,7 +120,7 @@ def _passes(
     _make(folder)
     kind = f"{backbone.compute_dtype} {digest}"
     width, batch, steps = backbone.output_shape[-1], parts.training.batch, parts.steps
-    sides = [phase.side for phase in recipe.training.phases for _ in range(phase.epochs)]
+    sides = recipe.side_of_epochs
 
     def view(epoch: int) -> _Pass:
         side = sides[epoch]

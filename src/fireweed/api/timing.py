@@ -1,6 +1,6 @@
 """How long a training will take: from what this machine did before, else from how fast it multiplies."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -116,6 +116,17 @@ def main_side(phases: tuple[Phase, ...]) -> int:
 def known_figures(recipe: Recipe, side: int, choice: DeviceChoice) -> Figures:
     """Return what is remembered of a resolved recipe's steps at `side` px."""
     return remembered().get(speed_name(recipe, side, choice), {})
+
+
+def nearest_side(known: Iterable[int], side: int) -> int:
+    """Return the known side that is nearest to another."""
+    return min(known, key=lambda one: abs(one - side))
+
+
+def rate_by_pixels(rates: Mapping[int, float], side: int) -> float:
+    """Return the images/s at a side, as the pixels at the nearest side of known rate let expect."""
+    nearest = nearest_side(rates, side)
+    return rates[nearest] * (nearest / side) ** 2
 
 
 @cache

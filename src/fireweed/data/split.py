@@ -66,6 +66,8 @@ def thinned(catalog: Catalog, groups: np.ndarray, photos_per_class: int) -> tupl
     The photos of the smallest numbers (see `group_number`) stay, so that every machine agrees, and a larger figure adds
     photos to those of a smaller one.
     """
+    if not photos_per_class:
+        return catalog, groups
     training = [i for i, photo in enumerate(catalog.photos) if photo.part == PARTS[TRAIN]]
     kept = np.ones(len(catalog), bool)
     taken: Counter[int] = Counter()
@@ -73,7 +75,7 @@ def thinned(catalog: Catalog, groups: np.ndarray, photos_per_class: int) -> tupl
         label = catalog.photos[i].label
         taken[label] += 1
         kept[i] = taken[label] <= photos_per_class
-    if not photos_per_class or kept.all():
+    if kept.all():
         return catalog, groups
     photos = tuple(photo for photo, is_kept in zip(catalog.photos, kept.tolist(), strict=True) if is_kept)
     return dataclasses.replace(catalog, photos=photos), groups[kept]

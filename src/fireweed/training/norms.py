@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import keras
 import numpy as np
 
+from fireweed.errors import out_of_memory
 from fireweed.reporting import Reporter
 from fireweed.settings import TrainingSettings
 from fireweed.text import counted
@@ -51,8 +52,6 @@ def recompute_norms(model: keras.Model, batches: Iterable[np.ndarray], photos: i
                 done += len(batch)
                 bar.update(done)
     except Exception as error:
-        from fireweed.training.train import out_of_memory  # which imports this module
-
         if not out_of_memory(error):
             raise
         for norm, (mean, variance) in zip(norms, before, strict=True):

@@ -236,5 +236,5 @@ class Recorder(keras.callbacks.Callback):
         return self._remaining_work() * self._work_seconds / self._work_done if by_clock is None else by_clock
 
     def _remaining_work(self) -> float:
-        sides = [phase.side for phase in self._recipe.training.phases for _ in range(phase.epochs)]
+        sides = self._recipe.side_of_epochs
         return float(sum(side**2 for side in sides[self.epochs_done :]))

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from fireweed.devices.backends import computes_on_cpu
-from fireweed.errors import FireweedError, RunError
+from fireweed.errors import FireweedError, RunError, out_of_memory
 from fireweed.files import disk_full
 from fireweed.recipe import Recipe
 from fireweed.reporting import Reporter
@@ -168,17 +168,6 @@ def compile_model(
         weighted_metrics=[PhotoAccuracy(name="accuracy")],
         jit_compile=jit,
     )
-
-
-def out_of_memory(error: Exception) -> FireweedError | None:
-    """Return what to do when a device has too little memory for a step, else None."""
-    text, kind = str(error), type(error).__name__
-    is_full = isinstance(error, MemoryError) or kind == "ResourceExhaustedError"
-    if is_full or any(sign in text for sign in ("RESOURCE_EXHAUSTED", "OOM when allocating", "MemoryError")):
-        return FireweedError(
-            "a training step does not fit into memory; choose a smaller batch (--set training.batch=8) or --side"
-        )
-    return None
 
 
 def tensorboard(folder: Path) -> keras.callbacks.Callback:
