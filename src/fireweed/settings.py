@@ -108,6 +108,9 @@ class TrainingSettings(Table):
     steps_at_least, steps_at_most: with neither `epochs` given, phases are scaled so that small sets
               get enough steps and large ones not too many; 0 is off.
     average:  decay of the moving average of the weights, updated every `average_every` steps; 0 is off.
+    backbone_rates: shares of the learning rate with which the net's first and last layer before the classifier learn,
+              geometric by depth between; the classifier learns with all of it. What a pretrained backbone knows is then
+              changed the less the more general it is (Howard and Ruder 2018, https://arxiv.org/abs/1801.06146).
     momentum: of sgd; adam and adamw have moments of their own, muon keeps 0.95.
     norm_photos: training photos, as evaluation has them, from which the norm statistics of the weights that are kept
               are computed anew at the end; 0 keeps those that training gave. So do frozen norms, and an epoch that was
@@ -130,6 +133,7 @@ class TrainingSettings(Table):
     steps_at_most: int = Field(0, ge=0)
     optimizer: Literal["adam", "adamw", "muon", "sgd"] = "adam"
     weight_decay: float = Field(0.0, ge=0, le=1)
+    backbone_rates: tuple[float, float] = (1.0, 1.0)
     momentum: float = Field(0.9, ge=0, lt=1)
     clip_norm: float = Field(0.0, ge=0)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
@@ -144,6 +148,15 @@ class TrainingSettings(Table):
     compile: Compile = "auto"
     seed: int = Field(0, ge=0, lt=2**32)
     schedule: ScheduleSettings = ScheduleSettings()
+
+    @field_validator("backbone_rates")
+    @classmethod
+    def _shares(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not all(0 < share <= 1 for share in value):
+            raise ValueError(
+                "must be two shares of the learning rate, of the first and of the last layer, above 0 and at most 1"
+            )
+        return value
 
     @field_validator("phases")
     @classmethod

@@ -102,3 +102,26 @@ def test_muon_finds_the_same_kernels_in_the_fast_twin():
         optimizer = build_optimizer(TrainingSettings(optimizer="muon"), np.full(1, 0.01, np.float32), model)
         names.append(sorted(v.path for v in model.trainable_variables if not optimizer._should_use_adamw(v)))
     assert names[0] == names[1] and sum(name.endswith("pointwise_kernel") for name in names[0]) == 1
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "muon", "sgd"])
+def test_the_backbone_learns_with_its_shares_of_the_rate_by_depth(name):
+    def one_step(**settings):
+        keras.utils.set_random_seed(0)
+        layers = [keras.layers.Conv2D(4, 3, name=f"conv{i}") for i in range(3)]
+        head = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(4, name="classes")]
+        model = keras.Sequential([keras.Input((8, 8, 3)), *layers, *head])
+        optimizer = build_optimizer(TrainingSettings(optimizer=name, **settings), np.full(1, 0.01, np.float32), model)
+        before = [np.array(v) for v in model.trainable_variables]
+        gradients = [np.cos(np.arange(v.size)).reshape(v.shape).astype("float32") for v in before]
+        optimizer.apply([keras.ops.convert_to_tensor(gradient) for gradient in gradients])
+        return [np.array(v) - b for v, b in zip(model.trainable_variables, before, strict=True)]
+
+    whole, shared = one_step(), one_step(backbone_rates=(0.01, 0.25))
+    for share, full, part in zip([0.01, 0.01, 0.05, 0.05, 0.25, 0.25, 1, 1], whole, shared, strict=True):
+        assert np.allclose(part, share * full, rtol=1e-2, atol=1e-8)
+
+
+def test_shares_of_the_rate_that_are_none_are_refused():
+    with pytest.raises(ValueError, match="two shares of the learning rate"):
+        TrainingSettings(backbone_rates=(0.0, 1.0))

@@ -80,6 +80,8 @@ def build_optimizer(
         optimizer = keras.optimizers.Adam(weight_decay=decay, **common)
     if decay:
         optimizer.exclude_from_weight_decay(var_names=list(NOT_DECAYED))
+    if settings.backbone_rates != (1.0, 1.0):
+        _scale_rates(optimizer, _shares_by_depth(model, *settings.backbone_rates))
     if keras.mixed_precision.dtype_policy().compute_dtype == "float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(model.trainable_variables)
@@ -93,3 +95,29 @@ def _matrix_kernels(model: keras.Model) -> Iterator[Any]:
             yield layer.kernel
         elif isinstance(layer, keras.layers.SeparableConv2D) and layer.filters > 1:
             yield layer.pointwise_kernel
+
+
+def _shares_by_depth(model: keras.Model, first: float, last: float) -> list[float]:
+    """Return the share of the learning rate of each trainable variable of the model, in their order."""
+    *backbone, _ = (layer for layer in model.layers if layer.trainable_variables)
+    shares = {
+        id(variable): float(share)
+        for layer, share in zip(backbone, np.geomspace(first, last, len(backbone)), strict=True)
+        for variable in layer.trainable_variables
+    }
+    return [shares.get(id(variable), 1.0) for variable in model.trainable_variables]
+
+
+def _scale_rates(optimizer: keras.optimizers.Optimizer, shares: list[float]) -> None:
+    """Let the optimizer change each variable that it was built for with its share of the learning rate.
+
+    Scaled gradients would not do: but for SGD, optimizers take no notice of a gradient's size. Weight decay, which
+    Keras applies before, goes by the whole rate.
+    """
+    plain = optimizer.update_step
+
+    def update_step(gradient: Any, variable: Any, learning_rate: Any) -> None:
+        # by index: TensorFlow hands over the variable inside Keras's
+        plain(gradient, variable, learning_rate * shares[optimizer._get_variable_index(variable)])
+
+    optimizer.update_step = update_step
