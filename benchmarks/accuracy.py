@@ -123,22 +123,40 @@ def train(job: Job, photos: str, weights: str, runs: Path) -> str:
 
 
 def keep(study: str, jobs: list[Job], runs: Path) -> None:
-    """Write the figures of all finished runs of a study, and their histories."""
-    finished = [job for job in jobs if RunFolder(runs / job.name).is_finished]
+    """Write the figures of all finished runs of a study, and their histories.
+
+    What was written of runs that are no longer in `runs` stays, as long as the study has them with the same settings.
+    """
     folder = ROOT / "measurements" / "accuracy"
     (folder / study).mkdir(parents=True, exist_ok=True)
-    variants = []
-    for variant in dict.fromkeys(job.variant for job in finished):
-        ours = [job for job in finished if job.variant == variant]
-        results = [run_result(job, runs) for job in ours]
-        variants.append({"name": variant, "recipe": ours[0].recipe, "set": list(ours[0].settings),
-                         "minutes": ours[0].minutes, **summary(results), "runs": results})  # fmt: skip
+    before, variants = kept_before(folder / f"{study}.json"), []
+    for name in dict.fromkeys(job.variant for job in jobs):
+        ours = [job for job in jobs if job.variant == name]
+        about = {"name": name, "recipe": ours[0].recipe, "set": list(ours[0].settings), "minutes": ours[0].minutes}
+        results = []
         for job in ours:
-            shutil.copy(runs / job.name / "history.csv", folder / study / f"{job.name}.csv")
+            if RunFolder(runs / job.name).is_finished:
+                results.append(run_result(job, runs))
+                shutil.copy(runs / job.name / "history.csv", folder / study / f"{job.name}.csv")
+            elif found := before.get(json.dumps([about, job.seed])):
+                results.append(found)
+        if results:
+            variants.append({**about, **summary(results), "runs": results})
     text = json.dumps({"study": study, "variants": variants}, indent=1, ensure_ascii=False)
     (folder / f"{study}.json").write_text(text + "\n", encoding="utf-8")
     for variant in variants:
         print(variant["name"], json.dumps({part: variant[part] for part in ("validation", "test") if part in variant}))
+
+
+def kept_before(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the results that a study's file holds, by their variant and seed, written as JSON."""
+    if not path.exists():
+        return {}
+    return {
+        json.dumps([{name: variant[name] for name in ("name", "recipe", "set", "minutes")}, result["seed"]]): result
+        for variant in json.loads(path.read_text(encoding="utf-8"))["variants"]
+        for result in variant["runs"]
+    }
 
 
 def run_result(job: Job, runs: Path) -> dict[str, Any]:
