@@ -81,7 +81,7 @@ class ScheduleSettings(Table):
     """The learning rate over the training; see `training/schedules.py` for what each kind does."""
 
     kind: Literal["constant", "ramp-sustain-decay", "cosine", "one-cycle"] = "cosine"
-    peak: float = Field(1e-3, gt=0, le=10)
+    peak: float = Field(1e-3, gt=0, le=100)
     start: float = Field(1e-5, ge=0)
     floor: float = Field(0.0, ge=0)
     ramp_epochs: int = Field(5, ge=0)
@@ -111,7 +111,7 @@ class TrainingSettings(Table):
     backbone_rates: shares of the learning rate with which the net's first and last layer before the classifier learn,
               geometric by depth between; the classifier learns with all of it. What a pretrained backbone knows is then
               changed the less the more general it is (Howard and Ruder 2018, https://arxiv.org/abs/1801.06146).
-    momentum: of sgd; adam and adamw have moments of their own, muon keeps 0.95.
+    momentum: of sgd and lars; adam, adamw and lamb have moments of their own, muon keeps 0.95.
     norm_photos: training photos, as evaluation has them, from which the norm statistics of the weights that are kept
               are computed anew at the end; 0 keeps those that training gave. So do frozen norms, and an epoch that was
               picked on validation (keep = "best"), whose accuracy is then that of the very net that is kept. See
@@ -131,7 +131,7 @@ class TrainingSettings(Table):
     batch: int = Field(0, ge=0, le=65_536)
     steps_at_least: int = Field(0, ge=0)
     steps_at_most: int = Field(0, ge=0)
-    optimizer: Literal["adam", "adamw", "muon", "sgd"] = "adam"
+    optimizer: Literal["adam", "adamw", "lamb", "lars", "muon", "sgd"] = "adam"
     weight_decay: float = Field(0.0, ge=0, le=1)
     backbone_rates: tuple[float, float] = (1.0, 1.0)
     momentum: float = Field(0.9, ge=0, lt=1)

@@ -23,7 +23,7 @@ def test_each_step_takes_its_rate_from_the_table():
     assert np.allclose(moves, [0.1, 0.5, 0.0, 0.25, 0.25, 0.25], atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["adam", "adamw", "muon", "sgd"])
+@pytest.mark.parametrize("name", ["adam", "adamw", "lamb", "lars", "muon", "sgd"])
 def test_weight_decay_spares_biases_and_norms(name):
     dense = keras.layers.Dense(2, kernel_initializer="ones", bias_initializer="ones")
     model = keras.Sequential([keras.Input((2,)), dense, keras.layers.BatchNormalization()])
@@ -104,14 +104,16 @@ def test_muon_finds_the_same_kernels_in_the_fast_twin():
     assert names[0] == names[1] and sum(name.endswith("pointwise_kernel") for name in names[0]) == 1
 
 
-@pytest.mark.parametrize("name", ["adam", "adamw", "muon", "sgd"])
+@pytest.mark.parametrize("name", ["adam", "adamw", "lamb", "lars", "muon", "sgd"])
 def test_the_backbone_learns_with_its_shares_of_the_rate_by_depth(name):
+    rate = 10.0 if name == "lars" else 0.01  # of which it takes a thousandth
+
     def one_step(**settings):
         keras.utils.set_random_seed(0)
         layers = [keras.layers.Conv2D(4, 3, name=f"conv{i}") for i in range(3)]
         head = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(4, name="classes")]
         model = keras.Sequential([keras.Input((8, 8, 3)), *layers, *head])
-        optimizer = build_optimizer(TrainingSettings(optimizer=name, **settings), np.full(1, 0.01, np.float32), model)
+        optimizer = build_optimizer(TrainingSettings(optimizer=name, **settings), np.full(1, rate, np.float32), model)
         before = [np.array(v) for v in model.trainable_variables]
         gradients = [np.cos(np.arange(v.size)).reshape(v.shape).astype("float32") for v in before]
         optimizer.apply([keras.ops.convert_to_tensor(gradient) for gradient in gradients])

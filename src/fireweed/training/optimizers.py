@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from fireweed.settings import TrainingSettings
+from fireweed.training.lars import Lars
 
 NOT_DECAYED = ("bias", "gamma", "beta")  # a penalty on biases and norms hinders and helps nothing (He et al. 2019)
 
@@ -74,6 +75,11 @@ def build_optimizer(
         optimizer = keras.optimizers.SGD(momentum=settings.momentum, nesterov=True, weight_decay=decay, **common)
     elif settings.optimizer == "adamw":
         optimizer = keras.optimizers.AdamW(weight_decay=decay or 0.0, **common)
+    elif settings.optimizer == "lamb":
+        optimizer = keras.optimizers.Lamb(weight_decay=decay, **common)
+    elif settings.optimizer == "lars":
+        optimizer = Lars(momentum=settings.momentum, decay=settings.weight_decay, plain_names=NOT_DECAYED, **common)
+        decay = None  # it is in the step
     elif settings.optimizer == "muon":
         optimizer = KernelMuon(_matrix_kernels(model), weight_decay=decay, adam_weight_decay=decay, **common)
     else:
