@@ -69,7 +69,7 @@ def build_optimizer(
     rates: the learning rate of each step, or the first rate of an optimizer whose rate is set from outside.
     """
     rate = rates if isinstance(rates, float) else TableSchedule(rates)
-    common = {"learning_rate": rate, "global_clipnorm": settings.clip_norm or None}
+    common: dict[str, Any] = {"learning_rate": rate, "global_clipnorm": settings.clip_norm or None}
     decay = settings.weight_decay or None
     if settings.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(momentum=settings.momentum, nesterov=True, weight_decay=decay, **common)
