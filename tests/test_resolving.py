@@ -131,3 +131,26 @@ def test_each_phase_takes_its_first_epochs_as_views_in_turn():
     assert view_of_epochs(training) == [0, 1, 2, 3, 4, 5]
     assert view_of_epochs(training.model_copy(update={"views": 3})) == [0, 1, 2, 0, 4, 5]
     assert view_of_epochs(training.model_copy(update={"views": 1})) == [0, 0, 0, 0, 4, 4]
+
+
+@pytest.mark.parametrize(("optimizer", "factor"), [("sgd", 4.0), ("lars", 4.0), ("adamw", 2.0), ("muon", 2.0)])
+def test_a_batch_that_devices_share_raises_the_rate_as_suits_the_optimizer(optimizer, factor):
+    schedule = {"peak": 0.01, "floor": 0.001, "start": 0.0}
+    recipe = asked(optimizer=optimizer, schedule=schedule)
+    resolved = resolve(recipe, [2000, 2000], default_batch(4000), shared_batch=default_batch(4000, 4))
+    training = resolved.recipe.training
+    assert training.batch == 128
+    assert (training.schedule.peak, training.schedule.floor) == pytest.approx((0.01 * factor, 0.001 * factor))
+    assert f"batch 128, since several devices share it; the learning rate is {factor:g} times" in resolved.notes[0]
+
+
+def test_a_batch_that_was_asked_for_keeps_its_rate_on_several_devices():
+    resolved = resolve(asked(batch=64), [2000, 2000], default_batch(4000), shared_batch=default_batch(4000, 8))
+    assert resolved.recipe.training.batch == 64
+    assert resolved.recipe.training.schedule == asked().training.schedule
+
+
+def test_few_photos_fill_no_large_batch():
+    resolved = resolve(asked(), [20, 20], default_batch(40), shared_batch=default_batch(40, 8))
+    assert resolved.recipe.training.batch == 8
+    assert resolved.recipe.training.schedule == asked().training.schedule

@@ -24,6 +24,7 @@ DATA_HELP = (
     "of these, TFRecord shards ('photos*.tfrec', also gs://), or a named set: drawn, flowers"
 )
 Device = Annotated[str, typer.Option(help="auto, tpu, gpu or cpu.")]
+Devices = Annotated[Optional[int], typer.Option(help="How many share each batch; by default all TPUs or GPUs.")]  # noqa: UP045
 Backend = Annotated[Text, typer.Option(help="tensorflow or jax; by default what suits the device.")]
 Precision = Annotated[Text, typer.Option(help="auto, float32, mixed_bfloat16 or mixed_float16.")]
 Tpu = Annotated[Text, typer.Option(help="Name of a Cloud TPU.")]
@@ -48,7 +49,7 @@ def train(
     out: Annotated[Text, typer.Option(help="The run's folder; by default runs/NAME-HASH.")] = None,
     deterministic: Annotated[bool, typer.Option(help="Repeat exactly on this machine; slower.")] = False,
     compile: Annotated[Text, typer.Option(help="auto, xla or none: what compiles the steps; auto measures.")] = None,
-    device: Device = "auto", backend: Backend = None, precision: Precision = None,
+    device: Device = "auto", devices: Devices = None, backend: Backend = None, precision: Precision = None,
     tpu: Tpu = None, zone: Zone = None, project: Project = None,
 ) -> None:  # fmt: skip
     """Train a classifier on photos, or go on where the same command stopped."""
@@ -59,8 +60,8 @@ def train(
     request = api.TrainRequest(
         data=data, recipe=recipe, model=model, weights=weights, freeze=freeze, epochs=epochs, side=side,
         minutes=minutes, seed=seed, settings=tuple(setting), augment=augment, flip=flip, out=out,
-        deterministic=deterministic, compile=compile, device=device, backend=backend, precision=precision, tpu=tpu,
-        zone=zone, project=project,
+        deterministic=deterministic, compile=compile, device=device, devices=devices, backend=backend,
+        precision=precision, tpu=tpu, zone=zone, project=project,
     )  # fmt: skip
     api.restart_prepared(request)
     api.train_run(request, Reporter(), began())

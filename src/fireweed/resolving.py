@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fireweed.data.changes import AugmentSettings as PlannedChanges
 from fireweed.recipe import Recipe, with_epochs
-from fireweed.settings import AugmentSettings, Phase, TrainingSettings
+from fireweed.settings import AugmentSettings, Phase, ScheduleSettings, TrainingSettings
 from fireweed.text import counted
 
 UNBALANCED = 3.0  # photos of the largest class over those of the smallest, from which on "auto" weighs classes
@@ -29,11 +29,12 @@ class Resolved:
 
 def resolve(
     asked: Recipe, counts: Sequence[int], default_batch: int, has_flatten: bool = False, precision: str = "auto",
-    by_clock: bool = False,
+    by_clock: bool = False, shared_batch: int = 0,
 ) -> Resolved:  # fmt: skip
     """Decide batch, phases and class weights for a training part with `counts` photos of each class.
 
-    default_batch:  the batch that suits so many photos.
+    default_batch:  the batch that suits so many photos, for which the recipe's rates are meant.
+    shared_batch:   the one that suits them on several devices; 0: there is one.
     precision:      what the device computes in.
     by_clock:       a time decides how long it goes on; the epochs are only what suits the photos, and not said.
     has_flatten:    the net has weights for each place of the picture, so all epochs go to the last phase's side.
@@ -41,7 +42,10 @@ def resolve(
     notes: list[str] = []
     photos = int(sum(counts))
     training = asked.training
-    batch = _batch(training, photos, default_batch, notes)
+    batch = _batch(training, photos, shared_batch or default_batch, notes)
+    schedule = training.schedule
+    if not training.batch and batch > default_batch:
+        schedule = _for_larger_batch(training, batch, default_batch, notes)
     phases = _phases(training, math.ceil(photos / batch), has_flatten, by_clock, notes)
     notes += _changes_note(asked.augment)
     weights = class_weights(training.class_weights, counts)
@@ -55,7 +59,7 @@ def resolve(
             "this net has weights for each place, so it is evaluated and used at the side of its training: "
             f"evaluation_scale {training.evaluation_scale:g} is left out"
         )
-    decided = {"batch": batch, "phases": phases, "epochs": None, "side": None,
+    decided = {"batch": batch, "phases": phases, "schedule": schedule, "epochs": None, "side": None,
                "evaluation_scale": 1.0 if has_flatten else training.evaluation_scale,
                "steps_at_least": 0, "steps_at_most": 0, "class_weights": "balanced" if weights else "none",
                "precision": precision}  # fmt: skip
@@ -115,6 +119,23 @@ def _batch(training: TrainingSettings, photos: int, default_batch: int, notes: l
         notes.append(f"batch {training.batch} is more than the {photos} photos to train on; {photos} is used")
         return photos
     return training.batch
+
+
+def _for_larger_batch(training: TrainingSettings, batch: int, usual: int, notes: list[str]) -> ScheduleSettings:
+    """Return the schedule for a batch that several devices share.
+
+    The gradient of a larger batch is less noisy, so that a larger step suits it: in proportion to the batch where the
+    step is in proportion to the gradient (Goyal et al. 2017, https://arxiv.org/abs/1706.02677), with its root where the
+    optimizer divides by the gradient's size (Malladi et al. 2022, https://arxiv.org/abs/2205.10287).
+    """
+    ratio = batch / usual
+    factor = ratio if training.optimizer in ("sgd", "lars") else math.sqrt(ratio)
+    notes.append(
+        f"batch {batch}, since several devices share it; the learning rate is {factor:.3g} times that for batch "
+        f"{usual} (--set training.batch={usual} leaves both)"
+    )
+    plan = training.schedule
+    return plan.model_copy(update={"peak": plan.peak * factor, "floor": plan.floor * factor})
 
 
 def _phases(

@@ -280,7 +280,8 @@ def test_confirm_counts_what_the_framework_sees_and_keeps_tensorflow_off_it(
     confirmed = confirm(DeviceChoice("tpu", 4, "TPU v3", "jax", "mixed_bfloat16"))
     assert (confirmed.count, confirmed.name) == (8, "TPU v3")
     assert no_framework == ["hidden"]
-    assert "first of them" in "\n".join(describe(confirmed))
+    assert "A training shares each batch among 8 TPU devices." in describe(confirmed)
+    assert confirm(replace(confirmed, devices_asked=4)).count == 4
 
 
 def test_confirm_leaves_the_gpu_to_a_tensorflow_that_trains_on_it(
@@ -309,3 +310,19 @@ def test_found_says_in_words_what_cannot_be_used() -> None:
     choice = DeviceChoice("cpu", 1, "Plain CPU", "tensorflow", "float32", found=(hidden,))
     line = describe(choice)[1]
     assert line == "GPU: 2 x NVIDIA H100, compute capability 9.0, driver 550 (seen by nvidia-smi); not usable: hidden."
+
+
+def test_asks_for_as_many_devices_as_there_are(tmp_path):
+    machine = made_up(tmp_path, CUDA, gpu="\n".join([H100, H100.replace("GPU-1", "GPU-2")]))
+    assert choose_device(machine=machine).count == 2
+    assert choose_device(machine=machine, devices=1).count == 1
+    with pytest.raises(DeviceError, match=r"received 3; there are 2 x NVIDIA H100"):
+        choose_device(machine=machine, devices=3)
+
+
+def test_a_cpu_is_one_device_unless_it_is_to_be_more(tmp_path):
+    machine = made_up(tmp_path)
+    assert choose_device(machine=machine).count == 1
+    assert choose_device(machine=machine, devices=8).count == 8
+    with pytest.raises(DeviceError, match="received 0; there are 1 to 64 parts of the CPU"):
+        choose_device(machine=machine, devices=0)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from fireweed.api.timing import expected_seconds, known_figures, main_side, speed_name
 from fireweed.devices import DeviceChoice
+from fireweed.devices.layout import replicas
 from fireweed.devices.process import needed_environment
 from fireweed.recipe import Recipe
 from fireweed.remembered import Figures, remember
@@ -35,7 +36,9 @@ def with_compile(
         reporter.say(f"trying XLA on a copy at {side} px, for {duration(limit_seconds)} at most")
         return try_xla(recipe, classes, side, choice, limit_seconds)
 
-    chosen = choose_compile(recipe, choice.backend, choice.kind, known, expected[0] if expected else None, trial)
+    chosen = choose_compile(
+        recipe, choice.backend, choice.kind, known, expected[0] if expected else None, trial, replicas()
+    )
     return replace(
         resolved, recipe=recipe.with_training(compile=chosen.compile), notes=(*resolved.notes, chosen.sentence)
     )

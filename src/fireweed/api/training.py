@@ -13,6 +13,7 @@ from fireweed.api.preparing import PreparedData, check_trainable, cut_off_note, 
 from fireweed.data.catalog import Catalog
 from fireweed.data.plan import default_batch
 from fireweed.devices import DeviceChoice, choose_device, confirm, prepare_process
+from fireweed.devices.layout import lay_out
 from fireweed.devices.process import needed_environment, restart_with
 from fireweed.errors import DataError
 from fireweed.files import absolute, explained
@@ -49,6 +50,7 @@ class TrainRequest:
     compile: str | None = None
     device: str = "auto"
     backend: str | None = None
+    devices: int | None = None
     precision: str | None = None
     tpu: str | None = None
     zone: str | None = None
@@ -110,12 +112,19 @@ def _carry_out(
     from fireweed.training.train import train
 
     seed_everything(facts.asked.training.seed, request.deterministic, choice.precision)
-    resolved, budget = _resolved(request, facts, prepared.catalog, choice, folder, started, reporter)
-    recipe = resolved.recipe
-    for note in resolved.notes:
-        reporter.say(note)
-    seed_everything(recipe.training.seed, request.deterministic, recipe.training.precision)
-    model, loaded = build_for_training(recipe, len(prepared.catalog.classes), has_checkpoint=folder.has_checkpoint)
+    fresh = _by_photos(request, facts, prepared.catalog, choice)
+    begun = folder.resolved() if folder.is_started else None  # what was decided at the first start holds
+    layout = lay_out(choice, (begun or fresh.recipe).training.batch)
+    with layout.scope():
+        if begun:
+            resolved, budget = _gone_on(fresh, begun, request, prepared.catalog, choice, started)
+        else:
+            resolved, budget = _by_machine(fresh, facts.asked, request, prepared.catalog, choice, started, reporter)
+        recipe = resolved.recipe
+        for note in (*resolved.notes, *layout.notes):
+            reporter.say(note)
+        seed_everything(recipe.training.seed, request.deterministic, recipe.training.precision)
+        model, loaded = build_for_training(recipe, len(prepared.catalog.classes), has_checkpoint=folder.has_checkpoint)
     if loaded:
         reporter.say(loaded)
     parts = TrainingParts(recipe, prepared.catalog, resolved.class_weights)
@@ -124,10 +133,11 @@ def _carry_out(
         if not folder.is_started:
             folder.start(facts, recipe, prepared.catalog, prepared.groups)
         folder.write_json("environment.json", environment_facts(choice))
-        if recipe.model.freeze:
-            outcome = train_head(model, recipe, parts, folder, choice, reporter)
-        else:
-            outcome = train(model, recipe, parts.input(), folder.path, reporter, budget)
+        with layout.scope():
+            if recipe.model.freeze:
+                outcome = train_head(model, recipe, parts, folder, choice, reporter)
+            else:
+                outcome = train(model, recipe, parts.input(), folder.path, reporter, budget)
         remember_rates(recipe, outcome.images_per_second, choice)
         finish(folder, recipe, model, outcome, parts, prepared.catalog, reporter)
         folder.drop_features()
@@ -137,32 +147,37 @@ def _carry_out(
         parts.close()
 
 
-def _resolved(
-    request: TrainRequest, facts: RunFacts, catalog: Catalog, choice: DeviceChoice, folder: RunFolder,
-    started: float, reporter: Reporter,
-) -> tuple[Resolved, "Budget | None"]:  # fmt: skip
-    """Return the recipe with every number decided, and the time that --minutes gives.
-
-    What was decided at the first start holds, on any machine.
-    """
+def _by_photos(request: TrainRequest, facts: RunFacts, catalog: Catalog, choice: DeviceChoice) -> Resolved:
+    """Return the recipe as far as the photos and the number of devices decide it."""
     counts = [int(count) for count in catalog.part("train").counts()]
-    asked = facts.asked
-    resolved = resolve(
-        asked, counts, default_batch(sum(counts)), find_entry(asked.model.name).has_flatten, choice.precision,
-        by_clock=request.minutes is not None,
+    asked, photos = facts.asked, sum(counts)
+    return resolve(
+        asked, counts, default_batch(photos), find_entry(asked.model.name).has_flatten, choice.precision,
+        by_clock=request.minutes is not None, shared_batch=default_batch(photos, choice.count),
     )  # fmt: skip
-    if folder.is_started:
-        begun = replace(resolved, recipe=folder.resolved())
-        if request.minutes is None or asked.model.freeze:
-            return begun, None
-        from fireweed.api.budget import budget_to_go_on, most_epochs
 
-        most = most_epochs(resolved.recipe)
-        return begun, budget_to_go_on(begun.recipe, most, catalog, request.minutes, started, choice)
+
+def _gone_on(
+    fresh: Resolved, begun: Recipe, request: TrainRequest, catalog: Catalog, choice: DeviceChoice, started: float
+) -> tuple[Resolved, "Budget | None"]:
+    """Return the recipe of a run that goes on, and the time that --minutes gives."""
+    resolved = replace(fresh, recipe=begun)
+    if request.minutes is None or begun.model.freeze:
+        return resolved, None
+    from fireweed.api.budget import budget_to_go_on, most_epochs
+
+    return resolved, budget_to_go_on(begun, most_epochs(fresh.recipe), catalog, request.minutes, started, choice)
+
+
+def _by_machine(
+    resolved: Resolved, asked: Recipe, request: TrainRequest, catalog: Catalog, choice: DeviceChoice, started: float,
+    reporter: Reporter,
+) -> tuple[Resolved, "Budget | None"]:  # fmt: skip
+    """Return the recipe with every number decided, and the time that --minutes gives."""
     from fireweed.api.compiling import with_compile
 
     resolved = with_compile(
-        resolved, len(catalog.classes), sum(counts), choice, is_repeatable=request.deterministic,
+        resolved, len(catalog.classes), len(catalog.part("train")), choice, is_repeatable=request.deterministic,
         may_try=request.minutes is None, reporter=reporter,
     )  # fmt: skip
     if request.minutes is not None:
@@ -219,7 +234,7 @@ def chosen_device(request: TrainRequest, precision: str | None) -> DeviceChoice:
     """Return the device, backend and precision for a request."""
     return choose_device(
         request.device, backend=request.backend, precision=precision or "auto",
-        tpu=request.tpu, zone=request.zone, project=request.project,
+        tpu=request.tpu, zone=request.zone, project=request.project, devices=request.devices,
     )  # fmt: skip
 
 

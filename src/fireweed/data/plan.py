@@ -176,13 +176,13 @@ def evaluation_rows(photos: int, batch: int, hosts: int = 1, host: int = 0) -> R
     return Rows(index=index, weight=weight, loss_weight=weight, partner=index, **no_changes(index.shape))
 
 
-def default_batch(photos: int) -> int:
+def default_batch(photos: int, devices: int = 1) -> int:
     """Return the batch for a training set of this size: a power of two, at most a quarter of it, at least 1.
 
     It is 32 at most, which suits what people have on their disks, and 128 from 100,000 photos on, where an epoch has
-    steps enough and accelerators are kept busier.
+    steps enough and accelerators are kept busier; so many for each of the devices that share it.
     """
-    largest = 32 if photos < 100_000 else 128
+    largest = (32 if photos < 100_000 else 128) * devices
     return 1 << (max(1, min(photos // 4, largest)).bit_length() - 1)
 
 

@@ -207,6 +207,39 @@ def tensorflow() -> Any:
     return module
 
 
+def split_cpu(backend: Backend, parts: int) -> None:
+    """Make the backend take the CPU for so many devices, before it starts.
+
+    Raises:
+        DeviceError: it has started in this process, with fewer.
+    """
+    try:
+        (_split_for_jax if backend == "jax" else _split_for_tensorflow)(parts)
+    except RuntimeError as error:
+        raise DeviceError(
+            f"{TITLES[backend]} has started in this process, and can no longer take the CPU for {parts} devices; "
+            "start Python again (restart the notebook's kernel) and call fireweed first"
+        ) from error
+
+
+def _split_for_jax(parts: int) -> None:
+    import jax
+
+    try:
+        jax.config.update("jax_num_cpu_devices", parts)
+    except RuntimeError:
+        if len(jax.local_devices()) < parts:
+            raise
+
+
+def _split_for_tensorflow(parts: int) -> None:
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    if len(tf.config.get_logical_device_configuration(cpu) or ()) < parts:
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * parts)
+
+
 def seen_by_jax(kind: str) -> tuple[list[str], str, tuple[int, int] | None]:
     """Return the chips of a kind that JAX can use in this process, what it sees at all, and NVIDIA's capability.
 
@@ -235,7 +268,10 @@ def seen_by_tensorflow(kind: str) -> tuple[list[str], str, tuple[int, int] | Non
     devices = tf.config.list_physical_devices(kind.upper())
     kinds = ", ".join(sorted({device.device_type for device in tf.config.list_physical_devices()}))
     details = [tf.config.experimental.get_device_details(device) for device in devices] if kind == "gpu" else []
-    chips = [str(one.get("device_name", "")) for one in details] if kind == "gpu" else [kind for _ in devices]
+    if kind == "gpu":
+        chips = [str(one.get("device_name", "")) for one in details]
+    else:
+        chips = [kind for device in devices for _ in tf.config.get_logical_device_configuration(device) or (None,)]
     return chips, kinds, details[0].get("compute_capability") if details else None
 
 

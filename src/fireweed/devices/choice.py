@@ -1,8 +1,7 @@
 """Chooses the device, the backend and the precision of a training, says why, and checks that the framework agrees.
 
 The choice is made before keras, tensorflow or jax is imported, from what `machine.py` sees and `backends.py` allows.
-Many devices and many hosts: `DeviceChoice.count` says how many devices this process may use. Their layout (a Keras
-distribution or a strategy, and which host this is) belongs beside `confirm`, where the framework first runs.
+`DeviceChoice.count` says how many devices this process uses; `layout.py` says how a training lies on them.
 """
 
 import dataclasses
@@ -22,6 +21,7 @@ from fireweed.devices.backends import (
     install_line,
     seen_by_jax,
     seen_by_tensorflow,
+    split_cpu,
     take_backend,
     wanted_backend,
 )
@@ -30,6 +30,7 @@ from fireweed.errors import DeviceError, nearest
 from fireweed.text import counted
 
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+MOST_CPU_PARTS = 64  # that a CPU may be taken for, to try data-parallel training without accelerators
 FOR_BF16 = (
     "faster for nets of wide 1x1 convolutions, such as xception, and slower for those that the "
     "compiled kernels do in float32, such as squeezenet; `fireweed bench` tells"
@@ -40,12 +41,14 @@ FOR_BF16 = (
 class DeviceChoice:
     """Where and how a training computes.
 
-    count:    devices of this kind that this process may use (see the text above); 1 for the CPU.
+    count:    devices of this kind that this process uses; for the CPU 1, or so many parts of it, each a device of its
+              own to the backend, with which data-parallel training can be tried.
     name:     the chip in words.
     reasons:  sentences that say why this device, this backend and this precision.
     warnings: what the user should be told once, without a full stop.
     found:    all that the machine shows, chosen or not.
     precision_asked: "auto", or the precision that the user named.
+    devices_asked: how many devices the user named, or None.
     """
 
     kind: Kind
@@ -57,6 +60,7 @@ class DeviceChoice:
     warnings: tuple[str, ...] = ()
     found: tuple[Found, ...] = ()
     precision_asked: str = "auto"
+    devices_asked: int | None = None
 
     @property
     def cores(self) -> int:
@@ -87,12 +91,14 @@ def choose_device(
     zone: str | None = None,
     project: str | None = None,
     machine: Machine | None = None,
+    devices: int | None = None,
 ) -> DeviceChoice:
     """Choose the TPU, else the GPU, else the CPU, or the one asked for, with its backend and precision.
 
     device:  "auto", "tpu", "gpu" or "cpu".
     backend: "tensorflow" or "jax"; None: KERAS_BACKEND where set, else what suits the device.
     tpu:     a TPU's name ("local": the one in this machine); None: TPU_NAME where set. `zone`, `project`: where it is.
+    devices: how many devices to use; None: all TPUs or GPUs, and the CPU as one.
 
     Raises:
         DeviceError: what was asked for is not here or cannot be used; it never falls back to the CPU in silence.
@@ -113,8 +119,9 @@ def choose_device(
         chosen, obstacle = backend_for(found, wanted, machine) if found else (None, "")
         if found and chosen:
             reasons = (_why_device(wish, found, passed), _why_backend(found, chosen, why_backend))
+            count = _count(found, devices)
             choice = DeviceChoice(
-                kind, found.count, found.name, chosen, "float32", reasons, tuple(warnings), seen, precision
+                kind, count, found.name, chosen, "float32", reasons, tuple(warnings), seen, precision, devices
             )
             return _with_precision(choice, found)
         if wish.kind:
@@ -133,7 +140,7 @@ def describe(choice: DeviceChoice) -> list[str]:
         lines.append(f"{WORDS[kind]}: {_details(found)}." if found else f"{WORDS[kind]}: none found.")
     lines += choice.reasons
     if choice.count > 1:
-        lines.append(f"{choice.count} {WORDS[choice.kind]}s are here; a training uses the first of them.")
+        lines.append(f"A training shares each batch among {choice.count} {WORDS[choice.kind]} devices.")
     return lines + [f"Warning: {warning}." for warning in choice.warnings]
 
 
@@ -150,6 +157,8 @@ def confirm(choice: DeviceChoice) -> DeviceChoice:
     import_framework(choice.backend)
     if "tensorflow" in sys.modules and (choice.backend == "jax" or choice.kind == "cpu"):
         hide_gpus_from_tensorflow()
+    if choice.kind == "cpu" and choice.count > 1:
+        split_cpu(choice.backend, choice.count)
     look_through = seen_by_jax if choice.backend == "jax" else seen_by_tensorflow
     chips, platform, capability = look_through(choice.kind)
     if not chips:
@@ -160,17 +169,31 @@ def confirm(choice: DeviceChoice) -> DeviceChoice:
             f"the {WORDS[choice.kind]} ({choice.name}) was to be used, but {TITLES[choice.backend]} sees only "
             f"{WORDS.get(platform, platform)}; {remedy}"
         )
-    if choice.kind == "cpu":
-        return choice
+    if choice.kind == "cpu":  # XLA_FLAGS may have made several devices of it
+        return dataclasses.replace(choice, count=choice.devices_asked or len(chips))
     found = next(
         (one for one in choice.found if one.kind == choice.kind), Found(choice.kind, choice.name, choice.count)
     )
     name = chips[0] if choice.name in ("TPU", "NVIDIA GPU") and chips[0] else choice.name
-    choice = dataclasses.replace(choice, count=len(chips), name=name)
+    choice = dataclasses.replace(choice, count=min(choice.devices_asked or len(chips), len(chips)), name=name)
     if capability is None or found.capability is not None:
         return choice
     kept = tuple(reason for reason in choice.reasons if not reason.startswith("Precision"))
     return _with_precision(dataclasses.replace(choice, reasons=kept), dataclasses.replace(found, capability=capability))
+
+
+def _count(found: Found, devices: int | None) -> int:
+    """Return how many devices are used.
+
+    Raises:
+        DeviceError: so many are not here.
+    """
+    if devices is None:
+        return found.count
+    if devices < 1 or (found.kind != "cpu" and devices > found.count) or devices > MOST_CPU_PARTS:
+        here = f"1 to {MOST_CPU_PARTS} parts of the CPU" if found.kind == "cpu" else _in_words(found)
+        raise DeviceError(f"--devices must be one of what is here, received {devices}; there are {here}")
+    return devices
 
 
 def _wish(device: str, tpu: str | None, zone: str | None, project: str | None, machine: Machine) -> _Wish:

@@ -47,13 +47,14 @@ class CompileChoice:
 
 def choose_compile(
     recipe: Recipe, backend: str, kind: str, known: Figures, expected_seconds: float | None,
-    trial: Callable[[float], Figures] | None,
+    trial: Callable[[float], Figures] | None, replicas: int = 1,
 ) -> CompileChoice:  # fmt: skip
     """Choose for a resolved recipe.
 
     backend, kind:    "tensorflow" or "jax"; "cpu", "gpu" or "tpu".
     known:            what is remembered of steps like these, see `run_trial`.
     expected_seconds: of the training, None where nobody knows.
+    replicas:         devices that share each batch.
     trial:            measures within so many seconds and returns figures as `known`; None: nothing may be timed.
 
     Raises:
@@ -66,6 +67,8 @@ def choose_compile(
         return CompileChoice("xla", "engine: XLA (JAX has no other)")
     if asked != "auto":
         return CompileChoice(asked, f"engine: {_title(asked)}, as asked")
+    if replicas > 1:  # https://github.com/tensorflow/tensorflow/issues/56423: it leaks threads and memory
+        return CompileChoice("none", "engine: no XLA (TensorFlow leaks memory with it on several devices)")
     if kind != "cpu":
         return CompileChoice("xla", "engine: XLA (not measured on this device; --compile none does without)")
     where, limit = "remembered", trial_seconds(expected_seconds)

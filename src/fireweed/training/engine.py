@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from fireweed.devices.layout import replicas
 from fireweed.errors import FireweedError
 from fireweed.kernels import native
 from fireweed.kernels.fitting import can_run
@@ -55,23 +56,26 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         return tf.cast(outputs, self.compute_dtype), mean, corrected * (tf.maximum(count - 1.0, 1.0) / count)
 
 
-def fast_twin(model: keras.Model, compile: str = "none") -> keras.Model:
+def fast_twin(model: keras.Model, compile: str = "none", norms: str = "global") -> keras.Model:
     """Return a model equal to `model`, its variables copied, that trains faster; `model` itself if nothing is gained.
 
-    Only TensorFlow gains: XLA, through which JAX works, fuses batch norm by itself.
+    Only TensorFlow gains: XLA, through which JAX works, fuses batch norm by itself, and sees the whole batch on however
+    many devices. On several devices TensorFlow's norms speak to each other ("global"), and then are plain Keras.
 
     compile: "xla" where the steps will be compiled, which calls of the kernels cannot be; else "none" or "auto".
+    norms:   see `settings.py`; matters on several devices.
 
     Raises:
         FireweedError: the twin's variables are not those of `model` (a fault in Fireweed, never a user's).
     """
     if keras.backend.backend() != "tensorflow":
         return model
-    merger = Merger(model) if compile != "xla" and can_run() else None
+    is_synchronized = norms == "global" and replicas() > 1
+    merger = Merger(model) if compile != "xla" and can_run() and not is_synchronized else None
 
     def fast_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
         merged = merger.layer(layer) if merger else None
-        return merged or _fast_layer(layer, merger is not None)
+        return merged or _fast_layer(layer, merger is not None, is_synchronized)
 
     twin = keras.models.clone_model(model, clone_function=fast_layer)
     copy_variables(model, twin)
@@ -88,11 +92,12 @@ def copy_variables(source: keras.Model, target: keras.Model) -> None:
         theirs[path].assign(variable)
 
 
-def _fast_layer(layer: keras.layers.Layer, has_kernels: bool) -> keras.layers.Layer:
+def _fast_layer(layer: keras.layers.Layer, has_kernels: bool, is_synchronized: bool) -> keras.layers.Layer:
     kind = FusedBatchNormalization if type(layer) is keras.layers.BatchNormalization else type(layer)
     fast = kind.from_config(layer.get_config())
     if isinstance(fast, FusedBatchNormalization):
         fast.has_kernels = has_kernels
+        fast.synchronized = is_synchronized
     return fast
 
 

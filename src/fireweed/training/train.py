@@ -88,7 +88,7 @@ def train(
         else ClockCourse(recipe, data.steps, budget)
     )  # fmt: skip
     set_seeds(settings.seed)  # the twin's drop-outs draw their seeds when they are made
-    twin = fast_twin(model, settings.compile)
+    twin = fast_twin(model, settings.compile, settings.norms)
     optimizer = build_optimizer(settings, course.learning_rate, twin)
     averaging = Averaging(settings.average, settings.average_every)
     recorder = Recorder(recipe, data, course, folder, reporter)
@@ -200,15 +200,15 @@ class Saver(keras.callbacks.Callback):
         self._folder.mkdir(exist_ok=True)
         if self._recorder.is_best:
             best = Checkpoint(epoch + 1)
-            best.put("weights", self._averaging.values())
+            best.put("weights", _arrays(self._averaging.values()))
             write_checkpoint(self._folder, best, self._best_name)
         checkpoint = Checkpoint(epoch + 1, facts=self._recorder.state())
         checkpoint.facts["average"] = {"updates": self._averaging.updates, "steps": self._averaging.steps}
-        checkpoint.put("weights", [v.value for v in self._twin.weights])
-        checkpoint.put("optimizer", [v.value for v in self._optimizer.variables])
-        checkpoint.put("seeds", [v.value for v in self._seeds])
+        checkpoint.put("weights", _arrays(self._twin.weights))
+        checkpoint.put("optimizer", _arrays(self._optimizer.variables))
+        checkpoint.put("seeds", _arrays(self._seeds))
         if self._averaging.is_on:
-            checkpoint.put("average", self._averaging.values())
+            checkpoint.put("average", _arrays(self._averaging.values()))
         write_checkpoint(self._folder, checkpoint)
         # only now: until this epoch's checkpoint is there, a resume goes by the one before and its best
         for old in self._folder.glob("best-*.npz"):
@@ -253,3 +253,8 @@ class Saver(keras.callbacks.Callback):
         best = read_checkpoint(self._folder / self._best_name)
         for variable, value in zip(model.weights, best.group("weights"), strict=True):
             variable.assign(value)
+
+
+def _arrays(values: Iterable[Any]) -> list[np.ndarray]:
+    """Return variables or tensors as arrays; of copies on several devices, which are alike, the first."""
+    return [np.asarray(keras.ops.convert_to_tensor(value)) for value in values]
