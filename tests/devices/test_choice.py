@@ -234,6 +234,15 @@ def test_a_cpu_with_units_for_bfloat16_says_for_which_nets_it_pays(tmp_path: Pat
     assert "slower for those" in warning and "several times" not in warning
 
 
+def test_such_a_cpu_computes_wide_nets_in_bfloat16_unless_told_otherwise(tmp_path: Path) -> None:
+    flags = {"proc/cpuinfo": "model name\t: Chip\nflags\t: fpu avx512f avx512_bf16\n"}
+    machine = made_up(tmp_path, files=flags)
+    assert choose_device(machine=machine, is_wide=True).precision == "mixed_bfloat16"
+    assert choose_device(machine=machine, is_wide=True, precision="float32").precision == "float32"
+    assert choose_device(machine=machine, is_wide=True, precision="mixed_bfloat16").warnings == ()
+    assert choose_device(machine=made_up(tmp_path / "old"), is_wide=True).precision == "float32"
+
+
 def test_precision_asked_for_on_an_accelerator(tmp_path: Path) -> None:
     machine = made_up(tmp_path, CUDA, gpu=T4)
     assert choose_device(precision="float32", machine=machine).warnings == ()

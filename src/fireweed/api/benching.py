@@ -58,7 +58,7 @@ def bench(request: BenchRequest, reporter: Reporter) -> Iterator[dict[str, Any]]
     recipe, _ = choose_recipe(request.training)
     sides, batches = _sides_and_batches(request, recipe)
     photos = _photos(request, recipe)
-    choice = chosen_device(request.training, recipe.training.precision)
+    choice = chosen_device(request.training, recipe.training.precision, recipe.model.name)
     for note in (*choice.warnings, *prepare_process(choice)):
         reporter.warn(note)
     choice = confirm(choice)

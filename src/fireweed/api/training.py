@@ -64,7 +64,7 @@ def train_run(request: TrainRequest, reporter: Reporter, started: float | None =
     """
     started = time.monotonic() if started is None else started
     asked, why = choose_recipe(request)
-    choice = chosen_device(request, asked.training.precision)
+    choice = chosen_device(request, asked.training.precision, asked.model.name)
     reporter.say(f"{choice.name}: {choice.backend}, {choice.precision}")
     for warning in choice.warnings:
         reporter.warn(warning)
@@ -114,7 +114,8 @@ def _carry_out(
     seed_everything(facts.asked.training.seed, request.deterministic, choice.precision)
     fresh = _by_photos(request, facts, prepared.catalog, choice)
     begun = folder.resolved() if folder.is_started else None  # what was decided at the first start holds
-    layout = lay_out(choice, (begun or fresh.recipe).training.batch)
+    training = (begun or fresh.recipe).training
+    layout = lay_out(choice, training.batch, training.norms)
     with layout.scope():
         if begun:
             resolved, budget = _gone_on(fresh, begun, request, prepared.catalog, choice, started)
@@ -230,11 +231,12 @@ def _announce(
         reporter.say(f"expected: about {duration(seconds)} ({basis}); --epochs, --side or --minutes make it shorter")
 
 
-def chosen_device(request: TrainRequest, precision: str | None) -> DeviceChoice:
-    """Return the device, backend and precision for a request."""
+def chosen_device(request: TrainRequest, precision: str | None, net: str) -> DeviceChoice:
+    """Return the device, backend and precision for a request and its net."""
     return choose_device(
         request.device, backend=request.backend, precision=precision or "auto",
         tpu=request.tpu, zone=request.zone, project=request.project, devices=request.devices,
+        is_wide=find_entry(net).is_wide,
     )  # fmt: skip
 
 
@@ -243,7 +245,8 @@ def restart_prepared(request: TrainRequest) -> None:
 
     For the command line; nothing may have been written or printed before.
     """
-    restart_with(needed_environment(chosen_device(request, request.precision), deterministic=request.deterministic))
+    choice = chosen_device(request, request.precision, "squeezenet")  # the net decides only the precision
+    restart_with(needed_environment(choice, deterministic=request.deterministic))
 
 
 def run_facts(request: TrainRequest, asked: Recipe, catalog: Catalog) -> RunFacts:

@@ -9,7 +9,7 @@ import json
 import re
 import sys
 from dataclasses import dataclass
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
 from fireweed.devices.backends import (
     TITLES,
@@ -26,15 +26,11 @@ from fireweed.devices.backends import (
     wanted_backend,
 )
 from fireweed.devices.machine import Found, Kind, Machine, look
+from fireweed.devices.precision import Precision, choose_precision
 from fireweed.errors import DeviceError, nearest
 from fireweed.text import counted
 
-Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 MOST_CPU_PARTS = 64  # that a CPU may be taken for, to try data-parallel training without accelerators
-FOR_BF16 = (
-    "faster for nets of wide 1x1 convolutions, such as xception, and slower for those that the "
-    "compiled kernels do in float32, such as squeezenet; `fireweed bench` tells"
-)
 
 
 @dataclass(frozen=True)
@@ -49,6 +45,7 @@ class DeviceChoice:
     found:    all that the machine shows, chosen or not.
     precision_asked: "auto", or the precision that the user named.
     devices_asked: how many devices the user named, or None.
+    is_wide:       whether the net does most of its work in wide 1x1 convolutions, which matters for the precision.
     """
 
     kind: Kind
@@ -61,6 +58,7 @@ class DeviceChoice:
     found: tuple[Found, ...] = ()
     precision_asked: str = "auto"
     devices_asked: int | None = None
+    is_wide: bool = False
 
     @property
     def cores(self) -> int:
@@ -92,6 +90,7 @@ def choose_device(
     project: str | None = None,
     machine: Machine | None = None,
     devices: int | None = None,
+    is_wide: bool = False,
 ) -> DeviceChoice:
     """Choose the TPU, else the GPU, else the CPU, or the one asked for, with its backend and precision.
 
@@ -99,6 +98,7 @@ def choose_device(
     backend: "tensorflow" or "jax"; None: KERAS_BACKEND where set, else what suits the device.
     tpu:     a TPU's name ("local": the one in this machine); None: TPU_NAME where set. `zone`, `project`: where it is.
     devices: how many devices to use; None: all TPUs or GPUs, and the CPU as one.
+    is_wide: whether the net to train does most of its work in wide 1x1 convolutions.
 
     Raises:
         DeviceError: what was asked for is not here or cannot be used; it never falls back to the CPU in silence.
@@ -121,7 +121,17 @@ def choose_device(
             reasons = (_why_device(wish, found, passed), _why_backend(found, chosen, why_backend))
             count = _count(found, devices)
             choice = DeviceChoice(
-                kind, count, found.name, chosen, "float32", reasons, tuple(warnings), seen, precision, devices
+                kind,
+                count,
+                found.name,
+                chosen,
+                "float32",
+                reasons,
+                tuple(warnings),
+                seen,
+                precision,
+                devices,
+                is_wide,
             )
             return _with_precision(choice, found)
         if wish.kind:
@@ -257,43 +267,9 @@ def _why_backend(found: Found, backend: Backend, why: str) -> str:
 
 def _with_precision(choice: DeviceChoice, found: Found) -> DeviceChoice:
     """Return the choice with its precision: the one asked for, else what the device computes fastest."""
-    capability = found.capability or (0, 0)
-    level = f"compute capability {capability[0]}.{capability[1]}"
-    best: tuple[str, str] = ("float32", "half precision does not make this CPU faster")
-    if "BF16" in found.features:
-        best = ("float32", f"on this CPU mixed_bfloat16 is {FOR_BF16}")
-    if found.kind == "tpu":
-        best = ("mixed_bfloat16", "TPUs multiply in bfloat16")
-    elif found.kind == "gpu" and found.capability is None:
-        best = ("float32", "the GPU's compute capability is not known")
-    elif found.kind == "gpu" and capability >= (8, 0):
-        best = ("mixed_bfloat16", f"the GPU ({level}) has units for bfloat16")
-    elif found.kind == "gpu" and capability >= (7, 0):
-        best = ("mixed_float16", f"the GPU ({level}) has units for float16, none for bfloat16")
-    elif found.kind == "gpu":
-        best = ("float32", f"the GPU ({level}) has no units for half precision")
-    precision, why, warnings = *best, choice.warnings
-    if choice.precision_asked != "auto":
-        precision, why = choice.precision_asked, "it was asked for"
-        warnings += _precision_warning(precision, found)
+    precision, why, warnings = choose_precision(found, choice.precision_asked, choice.is_wide)
     reasons = (*choice.reasons, f"Precision is {precision}: {why}.")
-    return dataclasses.replace(choice, precision=cast(Precision, precision), reasons=reasons, warnings=warnings)
-
-
-def _precision_warning(precision: str, found: Found) -> tuple[str, ...]:
-    """Return what a precision costs on a device that was not made for it."""
-    if precision == "mixed_float16" and found.kind == "cpu":
-        # https://github.com/tensorflow/tensorflow/issues/45441: 187 s in place of 3 s
-        return ("mixed_float16 on a CPU: expect steps 4 to 60 times as long as with float32; take float32",)
-    if precision == "mixed_bfloat16" and "BF16" in found.features:
-        return (f"mixed_bfloat16 on this CPU is {FOR_BF16}",)
-    if precision == "mixed_bfloat16" and found.kind == "cpu":
-        return ("mixed_bfloat16 on a CPU: expect steps as long as with float32, or several times that; take float32",)
-    if precision == "mixed_float16" and found.kind == "tpu":
-        return ("mixed_float16 on a TPU: TPUs multiply in bfloat16, float16 only costs range; take mixed_bfloat16",)
-    if precision == "mixed_bfloat16" and found.capability and found.capability < (8, 0):
-        return ("mixed_bfloat16 on this GPU: it has no units for it; expect it slower than float32",)
-    return ()
+    return dataclasses.replace(choice, precision=precision, reasons=reasons, warnings=(*choice.warnings, *warnings))
 
 
 def _sought(kind: str) -> str:

@@ -53,8 +53,11 @@ class Layout:
         return tf.distribute.MirroredStrategy([name.upper() for name in self.devices])
 
 
-def lay_out(choice: DeviceChoice, batch: int) -> Layout:
-    """Return the layout for batches of so many photos: on all devices of the choice, or as many as share it evenly."""
+def lay_out(choice: DeviceChoice, batch: int, norms: str = "global") -> Layout:
+    """Return the layout for batches of so many photos: on all devices of the choice, or as many as share it evenly.
+
+    norms: what the norms take their statistics from, as in `settings.py`.
+    """
     replicas = next(count for count in range(min(choice.count, batch), 0, -1) if batch % count == 0)
     notes = []
     if choice.count > 1:
@@ -62,6 +65,8 @@ def lay_out(choice: DeviceChoice, batch: int) -> Layout:
         notes.append(
             f"each batch of {batch} is shared by {of} {WORDS[choice.kind]} devices, {batch // replicas} photos each"
         )
+    if replicas > 1 and norms == "replica" and choice.backend == "jax":
+        notes.append("norms take their statistics from the whole batch: JAX has no others; training.norms is left out")
     return Layout(choice.backend, tuple(f"{choice.kind}:{number}" for number in range(replicas)), tuple(notes))
 
 

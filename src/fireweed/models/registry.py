@@ -20,6 +20,7 @@ class Entry:
 
     builder:     "module:function" below fireweed.models; empty for a line of text and for nets of keras.applications.
     has_flatten: the net needs a fixed side, and can be trained and used at that side only.
+    is_wide:     most of its work is in wide 1x1 convolutions, which a CPU's units for bfloat16 make faster.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Entry:
     has_flatten: bool = False
     max_side_px: int = spec.LARGEST_SIDE_PX
     weight_file: str = ""
+    is_wide: bool = False
 
 
 _TF = "weights_tf_dim_ordering_tf_kernels"
@@ -57,7 +59,7 @@ ENTRIES: dict[str, Entry] = {
         Entry("separable", "separable convolutions with shortcuts, a small Xception", 192, 16, "xception:separable"),
         Entry(
             "xception", "Xception: separable convolutions only; the codelab's choice for fine-tuning", 299, 71,
-            pretrained=True, weight_file=f"xception_{_TF}_notop.h5",
+            pretrained=True, weight_file=f"xception_{_TF}_notop.h5", is_wide=True,
         ),
         Entry(
             "mobilenetv2", "MobileNetV2: made for phones; the quickest of the pretrained nets", 224, 32,
