@@ -193,13 +193,24 @@ def recipes(name: Annotated[Text, typer.Argument(help="A recipe's name.")] = Non
 
 
 @app.command()
-def devices(device: Device = "auto", backend: Backend = None, tpu: Tpu = None, zone: Zone = None,
-            project: Project = None) -> None:  # fmt: skip
+def devices(
+    check: Annotated[bool, typer.Option("--check", help="Train some steps on one device and on all.")] = False,
+    device: Device = "auto", devices: Devices = None, backend: Backend = None, precision: Precision = None,
+    tpu: Tpu = None, zone: Zone = None, project: Project = None,
+) -> None:  # fmt: skip
     """Say which TPU, GPU and CPU were found, what will be used, and why."""
     from fireweed import api
     from fireweed.reporting import Reporter
 
-    api.show_devices(device, backend, tpu, zone, project, Reporter())
+    request = api.TrainRequest(
+        data="drawn", model="squeezenet", device=device, devices=devices, backend=backend, precision=precision,
+        tpu=tpu, zone=zone, project=project,
+    )  # fmt: skip
+    if check:
+        api.restart_prepared(request)
+    api.show_devices(request, Reporter())
+    if check:
+        api.check_devices(request, Reporter())
 
 
 def _version(wanted: bool) -> None:

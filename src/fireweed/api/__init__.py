@@ -2,6 +2,7 @@
 
 from fireweed.api.bench_table import bench_text
 from fireweed.api.benching import BenchRequest, bench
+from fireweed.api.checking import check_devices
 from fireweed.api.looking import show_devices, show_model, show_models, show_photos, show_recipe, show_recipes
 from fireweed.api.python import Run, build_model, open_trained, train
 from fireweed.api.sharding import make_shards
@@ -15,6 +16,7 @@ __all__ = [
     "bench",
     "bench_text",
     "build_model",
+    "check_devices",
     "evaluate_run",
     "make_shards",
     "open_trained",

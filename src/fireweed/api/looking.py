@@ -7,10 +7,11 @@ from rich.table import Table
 from rich.text import Text
 
 from fireweed.api.starting import start_framework
+from fireweed.api.training import TrainRequest, chosen_device
 from fireweed.data.decode import decode_square
 from fireweed.data.records import read_bytes
 from fireweed.data.sources import open_data
-from fireweed.devices import choose_device, describe
+from fireweed.devices import describe
 from fireweed.errors import DataError
 from fireweed.files import sha256_of_bytes
 from fireweed.kernels.native import library_name
@@ -120,11 +121,9 @@ def show_recipe(name: str, reporter: Reporter) -> None:
     reporter.say(curve_text(rates, unit="epoch", count=recipe.total_epochs))
 
 
-def show_devices(
-    device: str, backend: str | None, tpu: str | None, zone: str | None, project: str | None, reporter: Reporter
-) -> None:
+def show_devices(request: TrainRequest, reporter: Reporter) -> None:
     """Print what was found, what will be used, and why."""
-    for line in describe(choose_device(device, backend=backend, tpu=tpu, zone=zone, project=project)):
+    for line in describe(chosen_device(request, request.precision, request.model or "squeezenet")):
         reporter.say(line)
     name = library_name()
     reporter.say(

@@ -1,0 +1,150 @@
+"""`fireweed devices --check`: a few training steps on one device and on all, and whether the input keeps up."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from fireweed.api.limits import device_limits, matrix_rate
+from fireweed.api.preparing import prepare_data
+from fireweed.api.timing import PASSES, multiply_adds
+from fireweed.api.training import TrainRequest, chosen_device
+from fireweed.data.plan import default_batch
+from fireweed.devices import DeviceChoice, confirm, prepare_process
+from fireweed.devices.backends import WORDS
+from fireweed.devices.layout import Layout, lay_out
+from fireweed.recipe import Recipe, read_recipe
+from fireweed.reporting import Reporter
+from fireweed.resolving import resolve
+from fireweed.text import counted
+
+SIDE_PX = 96
+WARM_UP_STEPS, LEAST_STEPS, MOST_STEPS, ENOUGH_SECONDS = 2, 4, 200, 3.0
+INPUT_STEPS = 20
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was measured of one layout.
+
+    images_per_second: of training steps whose batch is there already.
+    share_of_peak:     multiply-adds done over those that the devices' matrix product does in this precision.
+    exchanged_bytes:   gradients that each device sends in a step, where they are averaged around a ring.
+    input_per_second:  photos that the pipeline makes ready in a second, training standing still.
+    """
+
+    devices: int
+    batch: int
+    images_per_second: float
+    share_of_peak: float
+    exchanged_bytes: float
+    input_per_second: float
+
+
+def check_devices(request: TrainRequest, reporter: Reporter) -> list[Checked]:
+    """Train some steps of the net squeezenet on one device and on all of them; say and return what came of it.
+
+    Raises:
+        DeviceError: a device that is not here, or that its framework cannot use.
+    """
+    choice = chosen_device(request, request.precision, "squeezenet")
+    for note in (*choice.warnings, *prepare_process(choice)):
+        reporter.warn(note)
+    choice = confirm(choice)
+    reporter.say(f"{choice.name}: {choice.backend}, {choice.precision}; squeezenet at {SIDE_PX} px")
+    peak = matrix_rate() if choice.kind == "cpu" else device_limits(choice.precision)[0]
+    results: list[Checked] = []
+    for count in sorted({1, choice.count}):
+        results.append(_check(replace(choice, count=count), peak, reporter))
+        reporter.say(in_words(results[-1], results[0], choice))
+    return results
+
+
+def in_words(result: Checked, one: Checked, choice: DeviceChoice) -> str:
+    """Return a sentence on a layout, held against that of one device."""
+    text = (
+        f"{counted(result.devices, WORDS[choice.kind])}: {result.images_per_second:,.0f} images/s in batches of "
+        f"{result.batch}, {result.share_of_peak:.1%} of the peak"
+    )
+    if result.devices > 1:
+        speed_up = result.images_per_second / one.images_per_second
+        text += (
+            f", {speed_up:.2f} times one device ({speed_up / result.devices:.0%} of {result.devices}); "
+            f"each sends {result.exchanged_bytes / 1e6:.2g} MB of gradients a step"
+        )
+    share = result.input_per_second / result.images_per_second
+    verdict = "keeps up" if share >= 1 else "holds training up"
+    return f"{text}; input: {result.input_per_second:,.0f} photos/s, {verdict}"
+
+
+def _check(choice: DeviceChoice, peak: float, reporter: Reporter) -> Checked:
+    from fireweed.api.building import TrainingParts, build_for_training, seed_everything
+
+    quiet = Reporter(is_silent=True)
+    asked = read_recipe("squeezenet", [f"training.phases=[{{side={SIDE_PX},epochs=100}}]"])
+    catalog = prepare_data("drawn", asked.data, quiet).catalog
+    counts = [int(count) for count in catalog.part("train").counts()]
+    # the largest of all photos' batches: what one device takes at once is the same on each
+    batch = default_batch(100 * sum(counts), choice.count)
+    recipe = resolve(asked, [100 * count for count in counts], batch, precision=choice.precision).recipe
+    layout = lay_out(choice, recipe.training.batch)
+    with layout.scope():
+        seed_everything(0, False, choice.precision)
+        model, _ = build_for_training(recipe, len(catalog.classes))
+    parts = TrainingParts(recipe, catalog, None)
+    try:
+        rate = _steps_per_second(model, recipe, parts, layout) * recipe.training.batch
+        started = time.perf_counter()
+        photos = sum(len(batch[0]) for batch in _batches(parts.training.training(parts.plan, SIDE_PX, 0, INPUT_STEPS)))
+        input_rate = photos / (time.perf_counter() - started)
+    finally:
+        parts.close()
+    weights = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+    work = PASSES * multiply_adds(recipe.model.name, len(catalog.classes), SIDE_PX)
+    return Checked(
+        devices=layout.replicas,
+        batch=recipe.training.batch,
+        images_per_second=rate,
+        share_of_peak=rate * work / (peak * layout.replicas if choice.kind != "cpu" else peak),
+        exchanged_bytes=2 * 4 * weights * (layout.replicas - 1) / layout.replicas,
+        input_per_second=input_rate,
+    )
+
+
+def _steps_per_second(model: Any, recipe: Recipe, parts: Any, layout: Layout) -> float:
+    """Return the rate of training steps on a batch that is made already, after some that compile."""
+    from fireweed.training.engine import fast_twin
+    from fireweed.training.optimizers import build_optimizer
+    from fireweed.training.train import compile_model
+
+    made = parts.training.make_batch(parts.plan.rows(0, 0, 1), SIDE_PX)
+    with layout.scope():
+        twin = fast_twin(model, "none", recipe.training.norms)
+        compile_model(twin, build_optimizer(recipe.training, 1e-4, twin), "auto")
+
+        def seconds(steps: int) -> float:
+            batches = parts.training.dataset(lambda step: made, 0, steps, np.uint8, made[0].shape[1:])
+            started = time.perf_counter()
+            twin.fit(batches, epochs=1, steps_per_epoch=steps, shuffle=False, verbose=0)
+            return time.perf_counter() - started
+
+        return _rate(seconds)
+
+
+def _rate(seconds: Callable[[int], float]) -> float:
+    """Return steps a second; `seconds` makes so many steps and returns how long they took."""
+    seconds(WARM_UP_STEPS)
+    steps = LEAST_STEPS
+    while (taken := seconds(steps)) < ENOUGH_SECONDS and steps < MOST_STEPS:
+        steps = min(MOST_STEPS, max(2 * steps, round(steps * ENOUGH_SECONDS / taken)))
+    return steps / taken
+
+
+def _batches(dataset: Any) -> Any:
+    """Yield the batches of what the pipeline gives to either backend."""
+    if hasattr(dataset, "as_numpy_iterator"):
+        yield from dataset.as_numpy_iterator()
+    else:
+        yield from (dataset[step] for step in range(len(dataset)))
