@@ -147,8 +147,11 @@ def _recoloured(photos: Sequence[np.ndarray], rows: Rows, places: tuple[int, Any
 
 
 def _pixels(image: np.ndarray, box: np.ndarray) -> tuple[slice, slice]:
-    """Return the rows and columns of a box in fractions; at least one of each."""
-    height, width = image.shape[:2]
+    return pixel_box(box, *image.shape[:2])
+
+
+def pixel_box(box: np.ndarray, height: int, width: int) -> tuple[slice, slice]:
+    """Return the rows and columns of a box (y0, x0, y1, x1 in fractions); at least one of each."""
     top, left, bottom, right = (float(edge) for edge in box)
     y, x = min(round(top * height), height - 1), min(round(left * width), width - 1)
     return slice(y, max(round(bottom * height), y + 1)), slice(x, max(round(right * width), x + 1))
