@@ -50,6 +50,7 @@ def train(
     deterministic: Annotated[bool, typer.Option(help="Repeat exactly on this machine; slower.")] = False,
     compile: Annotated[Text, typer.Option(help="auto, xla or none: what compiles the steps; auto measures.")] = None,
     device: Device = "auto", devices: Devices = None, backend: Backend = None, precision: Precision = None,
+    resident: Annotated[str, typer.Option(help="auto, on or off: keep the photos on the device (JAX).")] = "auto",
     tpu: Tpu = None, zone: Zone = None, project: Project = None,
 ) -> None:  # fmt: skip
     """Train a classifier on photos, or go on where the same command stopped."""
@@ -61,7 +62,7 @@ def train(
         data=data, recipe=recipe, model=model, weights=weights, freeze=freeze, epochs=epochs, side=side,
         minutes=minutes, seed=seed, settings=tuple(setting), augment=augment, flip=flip, out=out,
         deterministic=deterministic, compile=compile, device=device, devices=devices, backend=backend,
-        precision=precision, tpu=tpu, zone=zone, project=project,
+        precision=precision, resident=resident, tpu=tpu, zone=zone, project=project,
     )  # fmt: skip
     api.restart_prepared(request)
     api.train_run(request, Reporter(), began())

@@ -17,15 +17,15 @@ backend, out, *counts = sys.argv[1:]
 for count in counts:
     request = TrainRequest(
         data="drawn", model={net!r}, backend=backend, devices=int(count), epochs=2, side=32, compile={compile!r},
-        settings=("training.batch=64", {settings}), out=f"{{out}}/{{count}}",
+        settings=("training.batch=64", {settings}), out=f"{{out}}/{{count}}", resident={resident!r},
     )
     print("RUN", json.dumps(train_run(request, Reporter(is_silent=True)).history()))
 """
 
 
-def histories(backend, out, *counts, settings="", **environ):
+def histories(backend, out, *counts, settings="", resident="auto", **environ):
     """Train on so many devices after one another, in one process that has the largest number first."""
-    script = SCRIPT.format(net=NET, compile=None if backend == "jax" else "none", settings=settings)
+    script = SCRIPT.format(net=NET, compile=None if backend == "jax" else "none", settings=settings, resident=resident)
     done = subprocess.run(
         [sys.executable, "-c", script, backend, str(out), *map(str, counts)],
         capture_output=True, text=True, env=os.environ | {"KERAS_BACKEND": backend} | environ, check=False,
@@ -42,6 +42,13 @@ def figures(history):
 def test_several_devices_train_as_one_does(backend, count, tmp_path):
     many, one = histories(backend, tmp_path, count, 1)
     assert np.allclose(figures(many), figures(one), rtol=1e-4, atol=1e-4)
+
+
+def test_photos_on_the_devices_train_as_streamed_ones_do(tmp_path):
+    (resident,) = histories("jax", tmp_path / "on", 2, resident="on")
+    (streamed,) = histories("jax", tmp_path / "off", 2, resident="off")
+    assert np.allclose(figures(resident), figures(streamed), rtol=2e-3, atol=2e-3)
+    assert not np.array_equal(figures(resident), figures(streamed))  # other rounding: it was not streamed after all
 
 
 def test_norms_of_each_devices_share_are_others_on_tensorflow(tmp_path):

@@ -10,12 +10,14 @@ import numpy as np
 from fireweed.data.catalog import Catalog
 from fireweed.data.pipeline import Batches
 from fireweed.data.plan import Plan
+from fireweed.data.resident import Resident, obstacle
 from fireweed.data.squarefile import file_bytes
 from fireweed.data.squares import SquareCache
 from fireweed.data.store import LIMIT_VARIABLE, open_store
 from fireweed.errors import DataError, FireweedError, RunError
 from fireweed.models.registry import build_model, find_entry
 from fireweed.recipe import Recipe
+from fireweed.reporting import Reporter
 from fireweed.resolving import cached_side, planned_changes
 
 if TYPE_CHECKING:
@@ -120,6 +122,19 @@ class TrainingParts:
             unchanged=self._unchanged,
             made_at=self.training.made_at,
         )
+
+    def keep_on_device(self, kind: str, reporter: Reporter) -> None:
+        """Put the training photos on the device that trains, where that is asked for and they fit; say so.
+
+        Raises:
+            DeviceError: as `resident.obstacle` does.
+        """
+        if obstacle(self.training_cache, kind):
+            return
+        with reporter.bar("photos to the device", self.photos) as bar:
+            resident = Resident(self.training_cache, self.plan.augment.mixes, bar.update)
+        self.training.resident = resident
+        reporter.say(f"the {self.photos:,} training photos are on the device ({resident.squares.nbytes / 1e9:.2g} GB)")
 
     def failure(self) -> FireweedError | None:
         """Return the error that stopped the making of batches, if one did."""

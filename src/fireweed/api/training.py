@@ -52,6 +52,7 @@ class TrainRequest:
     backend: str | None = None
     devices: int | None = None
     precision: str | None = None
+    resident: str = "auto"
     tpu: str | None = None
     zone: str | None = None
     project: str | None = None
@@ -135,6 +136,7 @@ def _carry_out(
             folder.start(facts, recipe, prepared.catalog, prepared.groups)
         folder.write_json("environment.json", environment_facts(choice))
         with layout.scope():
+            parts.keep_on_device(request.resident, reporter)
             if recipe.model.freeze:
                 outcome = train_head(model, recipe, parts, folder, choice, reporter)
             else:

@@ -15,6 +15,7 @@ import numpy as np
 from fireweed.data.augment import apply_step
 from fireweed.data.parallel import processors
 from fireweed.data.plan import Plan, Rows, evaluation_rows
+from fireweed.data.resident import Resident
 from fireweed.data.squares import SquareCache
 from fireweed.devices.backends import computes_on_cpu, tensorflow
 from fireweed.errors import FireweedError
@@ -29,6 +30,8 @@ class Batches:
     Targets are smoothed and mixed. Weights are those of the classes, mixed like the labels, and 0 for the places that
     fill up the last batch; all are scaled by steps x batch / photos, so that Keras's mean over batches of a loss is
     the mean over photos.
+
+    resident: the photos on the device that trains, where they are; images are then made there.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class Batches:
         self.steps = -(-len(labels) // batch)
         self._weight = self.steps * batch / len(labels)
         self.failure: FireweedError | None = None
+        self.resident: Resident | None = None
         self._made_at: dict[int, float] = {}
         self._pool: ThreadPoolExecutor | None = None
 
@@ -79,14 +83,17 @@ class Batches:
 
     def make_batch(self, rows: Rows, side_px: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Carry out one row of a plan (a `Rows` of one step)."""
+        images = self._images(rows, side_px) if self.resident is None else self.resident.images(rows, side_px)
+        return images, *self.targets_and_weights(rows.index[0], rows.partner[0], rows.mix[0], rows.loss_weight[0])
+
+    def _images(self, rows: Rows, side_px: int) -> np.ndarray:
         index, partner = rows.index[0], rows.partner[0]
         squares = self.cache.gather(index)
         mixed = rows.mix[0] < 1
         partners: list[np.ndarray | None] = [None] * len(index)
         for place, square in zip(np.flatnonzero(mixed), self.cache.gather(partner[mixed]), strict=True):
             partners[place] = square
-        images = apply_step(squares, rows, 0, side_px, partners)
-        return images, *self.targets_and_weights(index, partner, rows.mix[0], rows.loss_weight[0])
+        return apply_step(squares, rows, 0, side_px, partners)
 
     def targets_and_weights(
         self, index: np.ndarray, partner: np.ndarray, mix: np.ndarray, loss_weight: np.ndarray
