@@ -15,6 +15,7 @@ from typing import Any
 from fireweed.recipe import read_recipe
 from marked import fill, told
 from speed_tables import NONE, readme_table
+from write_accuracy_docs import seconds
 
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh-TW.md")
@@ -114,7 +115,7 @@ def recipe_row(variant: dict[str, Any]) -> tuple[str, ...]:
     epochs = ", ".join(f"{phase['epochs']} ({phase['side']} px)" for phase in runs[0]["phases"])
     settings = "".join(f" --set {setting}" for setting in variant["set"])
     net = recipe.model.name.replace("|", r"\|")  # a net as a line of text would end the cell
-    minutes = statistics.fmean(sum(run["command_seconds"]) for run in runs) / 60
+    minutes = statistics.fmean(seconds(run) for run in runs) / 60
     seeds = ", ".join(f"{run['validation']['accuracy']:.1%}" for run in runs)
     test = variant.get("test")
     return (
