@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import applications, layers
 
+from fireweed.bundle import load_weights
 from fireweed.errors import ModelError
 from fireweed.models.cost import total_cost
 from fireweed.models.pretrained import copy_backbone, features_of, keras_backbone, split_frozen
@@ -12,6 +13,7 @@ from fireweed.models.registry import build_model, weight_file
 
 FAMILIES = {
     "xception": applications.xception,
+    "xception-13": applications.xception,
     "mobilenetv2": applications.mobilenet_v2,
     "efficientnet-b0": applications.efficientnet,
     "convnext-tiny": applications.convnext,
@@ -42,6 +44,19 @@ def test_the_net_is_one_flat_graph_of_layers_with_names_of_its_own(name):
     assert all(isinstance(part, keras.Layer) and not isinstance(part, keras.Model) for part in model.operations)
     assert [layer.name for layer in model.layers] == [layer.name for layer in again.layers]
     assert model.name == name
+
+
+def test_a_net_that_is_cut_off_has_the_weights_of_the_whole_one(tmp_path):
+    whole = keras_backbone("xception", SIDE)
+    whole.save_weights(tmp_path / "whole.weights.h5")
+    model = build_model("xception-13", 5, SIDE)
+    told = load_weights(model, tmp_path / "whole.weights.h5")
+    assert features_of(model).output_shape == (None, 3, 3, 1024)
+    expected = keras.Model(whole.input, whole.get_layer("block14_sepconv1").input)
+    photo = a_photo()
+    theirs = np.asarray(expected(applications.xception.preprocess_input(photo.copy())))
+    assert np.asarray(features_of(model)(photo)) == pytest.approx(theirs, abs=1e-5 * float(np.abs(theirs).max()))
+    assert "'classes' starts at random" in told
 
 
 @pytest.mark.parametrize("name", ["convnext-tiny", "efficientnet-b0"])

@@ -29,15 +29,18 @@ class _Backbone:
 
     wants_centred: its photos are to be scaled to -1..1; the others take 0..255 and scale inside themselves.
     pads_by_side:  before its strides it pads by amounts chosen when it is built, as padding "same" would at that side.
+    ends_before:   the layer before which it is cut off; empty: it is whole.
     """
 
     keras_name: str
     wants_centred: bool
     pads_by_side: bool = False
+    ends_before: str = ""
 
 
 _BACKBONES = {
     "xception": _Backbone("Xception", wants_centred=True),
+    "xception-13": _Backbone("Xception", wants_centred=True, ends_before="block14_sepconv1"),
     "mobilenetv2": _Backbone("MobileNetV2", wants_centred=True, pads_by_side=True),
     "efficientnet-b0": _Backbone("EfficientNetB0", wants_centred=False, pads_by_side=True),
     "convnext-tiny": _Backbone("ConvNeXtTiny", wants_centred=False),
@@ -77,7 +80,12 @@ def build_pretrained(
 def keras_backbone(name: str, side: int | None = None) -> keras.Model:
     """Return keras.applications' own net without its top and with random weights: what weight files are made for."""
     build = getattr(keras.applications, _BACKBONES[name].keras_name)
-    return build(weights=None, include_top=False, input_shape=(side, side, 3))
+    return _cut_off(build(weights=None, include_top=False, input_shape=(side, side, 3)), name)
+
+
+def _cut_off(backbone: keras.Model, name: str) -> keras.Model:
+    end = _BACKBONES[name].ends_before
+    return keras.Model(backbone.input, backbone.get_layer(end).input, name=backbone.name) if end else backbone
 
 
 def features_of(model: keras.Model) -> keras.Model:
@@ -204,7 +212,7 @@ def _with_imagenet_weights(name: str) -> keras.Model:
     side = ENTRIES[name].default_side_px
     try:
         with _progress_on_stderr(), _giving_up_after(_SILENCE_SECONDS):
-            return build(weights="imagenet", include_top=False, input_shape=(side, side, 3))
+            return _cut_off(build(weights="imagenet", include_top=False, input_shape=(side, side, 3)), name)
     except Exception as error:  # Keras raises bare Exception when a download fails, and h5py several kinds
         reason = str(error).split("\n")[0] or type(error).__name__
         raise ModelError(

@@ -62,6 +62,10 @@ ENTRIES: dict[str, Entry] = {
             pretrained=True, weight_file=f"xception_{_TF}_notop.h5", is_wide=True,
         ),
         Entry(
+            "xception-13", "Xception without its last block: frozen, its features tell more of other photos", 299, 71,
+            pretrained=True, weight_file=f"xception_{_TF}_notop.h5", is_wide=True,
+        ),
+        Entry(
             "mobilenetv2", "MobileNetV2: made for phones; the quickest of the pretrained nets", 224, 32,
             pretrained=True, weight_file=f"mobilenet_v2_{_TF}_1.0_224_no_top.h5",
         ),
