@@ -9,7 +9,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from fireweed.errors import FireweedError
+from fireweed.errors import FireweedError, HostLostError
 from fireweed.text import counted
 from fireweed.version import __version__
 
@@ -51,6 +51,9 @@ def train(
     compile: Annotated[Text, typer.Option(help="auto, xla or none: what compiles the steps; auto measures.")] = None,
     device: Device = "auto", devices: Devices = None, backend: Backend = None, precision: Precision = None,
     tpu: Tpu = None, zone: Zone = None, project: Project = None,
+    coordinator: Annotated[Text, typer.Option(help="HOST:PORT of host 0, where several train together.")] = None,
+    hosts: Annotated[Optional[int], typer.Option(help="How many hosts train together; 1: this one alone.")] = None,  # noqa: UP045
+    host: Annotated[Optional[int], typer.Option(help="Which of them this one is, from 0.")] = None,  # noqa: UP045
 ) -> None:  # fmt: skip
     """Train a classifier on photos, or go on where the same command stopped."""
     from fireweed import api
@@ -61,9 +64,11 @@ def train(
         data=data, recipe=recipe, model=model, weights=weights, freeze=freeze, epochs=epochs, side=side,
         minutes=minutes, seed=seed, settings=tuple(setting), augment=augment, flip=flip, out=out,
         deterministic=deterministic, compile=compile, device=device, devices=devices, backend=backend,
-        precision=precision, tpu=tpu, zone=zone, project=project,
+        precision=precision, tpu=tpu, zone=zone, project=project, coordinator=coordinator, hosts=hosts, host=host,
     )  # fmt: skip
     api.restart_prepared(request)
+    if (code := api.train_in_child(request)) is not None:
+        raise typer.Exit(code)
     api.train_run(request, Reporter(), began())
 
 
@@ -226,7 +231,7 @@ def run(arguments: list[str] | None = None) -> int:
     try:
         return app(arguments, standalone_mode=False) or 0
     except FireweedError as error:
-        return _failed(str(error))
+        return _failed(str(error), 1 if isinstance(error, HostLostError) else 2)
     except (typer.Abort, KeyboardInterrupt):
         print("fireweed: stopped", file=sys.stderr)
         return 130
@@ -255,8 +260,8 @@ def main() -> None:
     os._exit(code)
 
 
-def _failed(text: str) -> int:
+def _failed(text: str, code: int = 2) -> int:
     from fireweed.reporting import printable
 
     print("fireweed: " + printable(" ".join(text.split())), file=sys.stderr)
-    return 2
+    return code

@@ -17,6 +17,7 @@ from fireweed.data.parallel import processors
 from fireweed.data.plan import Plan, Rows, evaluation_rows
 from fireweed.data.squares import SquareCache
 from fireweed.devices.backends import computes_on_cpu, tensorflow
+from fireweed.devices.hosts import ALONE, Hosts
 from fireweed.errors import FireweedError
 
 AHEAD = 3  # batches made before they are asked for, while the step computes on the same cores
@@ -29,13 +30,19 @@ class Batches:
     Targets are smoothed and mixed. Weights are those of the classes, mixed like the labels, and 0 for the places that
     fill up the last batch; all are scaled by steps x batch / photos, so that Keras's mean over batches of a loss is
     the mean over photos.
+
+    Of several hosts each makes its own positions of every batch, batch / hosts of them, and nothing else; they count as
+    they do in the whole batch.
     """
 
     def __init__(
-        self, cache: SquareCache, labels: np.ndarray, classes: int, batch: int, label_smoothing: float = 0.0
-    ) -> None:
+        self, cache: SquareCache, labels: np.ndarray, classes: int, batch: int, label_smoothing: float = 0.0,
+        hosts: Hosts = ALONE,
+    ) -> None:  # fmt: skip
         self.cache = cache
-        self.batch = batch
+        self.batch = batch // hosts.count
+        self._whole_batch = batch
+        self._hosts = hosts
         self._labels = labels
         self._one_hot = np.eye(classes, dtype=np.float32) * (1 - label_smoothing) + label_smoothing / classes
         self.steps = -(-len(labels) // batch)
@@ -56,8 +63,8 @@ class Batches:
 
     def training(self, plan: Plan, side_px: int, first_step: int, last_step: int) -> Any:
         """Return the steps from `first_step` up to `last_step`, counted from the start of the training."""
-        if plan.steps != self.steps:
-            raise ValueError(f"the plan has {plan.steps} steps an epoch, the batches {self.steps}")
+        if (plan.steps, plan.hosts, plan.host) != (self.steps, self._hosts.count, self._hosts.index):
+            raise ValueError(f"the plan has {plan.steps} steps an epoch, the batches {self.steps}, or another host's")
 
         def make(step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             epoch, row = divmod(int(step), plan.steps)
@@ -69,7 +76,7 @@ class Batches:
 
     def evaluation(self, first_step: int = 0, last_step: int | None = None) -> Any:
         """Return one pass over all photos in their order, unchanged, at the cache's side, or some steps of it."""
-        rows = evaluation_rows(len(self._labels), self.batch)
+        rows = evaluation_rows(len(self._labels), self._whole_batch, self._hosts.count, self._hosts.index)
         last_step = self.steps if last_step is None else last_step
 
         def make(step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,0 +1,312 @@
+"""Several hosts: the processes, usually one a machine, that train one net together through `jax.distributed`.
+
+Host 0 decides what all do and alone writes; `Hosts.settle` and `Hosts.broadcast` tell the others. One host has nothing
+to join or to tell, and imports nothing here.
+"""
+
+import importlib.util
+import inspect
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+
+from fireweed.devices.backends import import_framework
+from fireweed.devices.choice import DeviceChoice
+from fireweed.errors import DeviceError, FireweedError, HostLostError
+
+JOIN_SECONDS = 300  # in which all hosts have to have started
+HEARTBEAT_SECONDS = 30  # after which a silent host is taken for dead, and the others end
+FINISHING_SECONDS = 7 * 24 * 3600  # that the others wait for host 0 to finish the run; its heartbeat says it lives
+LOST = "a host was lost, or did not come, so all hosts have stopped; the same command on every host goes on"
+SIGNS_OF_LOSS = ("gloo", "connection closed by peer", "connection reset", "coordination service", "heartbeat",
+                 "unavailable", "nccl", "barrier")  # fmt: skip
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class HostCall:
+    """What says that several hosts train together.
+
+    coordinator: HOST:PORT of host 0; None: JAX finds it, and all else, out.
+    count, index: how many hosts, and which this one is, from 0; None: JAX finds it out.
+    by:          what says so, in words.
+    """
+
+    coordinator: str | None = None
+    count: int | None = None
+    index: int | None = None
+    by: str = ""
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """The hosts that train together, and which of them this process is."""
+
+    count: int = 1
+    index: int = 0
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is host 0, which decides, writes and speaks."""
+        return self.index == 0
+
+    def broadcast(self, data: bytes) -> bytes:
+        """Return on every host the bytes that host 0 gives; those of the others do not count."""
+        if self.count == 1:
+            return data
+        size = int.from_bytes(
+            _from_first(np.frombuffer(len(data).to_bytes(8, "little"), np.uint32)).tobytes(), "little"
+        )
+        words = np.zeros(-(-size // 4), np.uint32)
+        if self.is_first:
+            words.view(np.uint8)[:size] = np.frombuffer(data, np.uint8)
+        return _from_first(words).tobytes()[:size]
+
+    def settle(self, decide: Callable[[], Value]) -> Value:
+        """Return on every host what `decide` gives on host 0, the only one to call it; it must be JSON-ready.
+
+        Raises:
+            FireweedError: on every host, what `decide` raised.
+        """
+        if self.count == 1:
+            return decide()
+        told: dict[str, Any] = {}
+        failure = None
+        if self.is_first:
+            try:
+                told = {"value": decide()}
+            except FireweedError as error:
+                told, failure = {"error": str(error)}, error
+        told = json.loads(self.broadcast(json.dumps(told).encode()))
+        if "error" in told:
+            raise failure or FireweedError(told["error"])
+        value: Value = told["value"]
+        return value
+
+    def require_alike(self, facts: Mapping[str, str]) -> None:
+        """Make sure that all hosts were asked for the same, on the same photos.
+
+        Raises:
+            DeviceError: on every host, where one of the facts differs on one of them.
+        """
+        if self.count == 1:
+            return
+        from jax.experimental import multihost_utils
+
+        # CRC is no proof against malice, which nothing here is, but two differing facts in 4 billion look alike
+        sums = np.array([_checksum(value) for value in facts.values()], np.uint32)
+        everyone = np.asarray(multihost_utils.process_allgather(sums))
+        for place, name in enumerate(facts):
+            odd = np.flatnonzero(everyone[:, place] != everyone[0, place])
+            if len(odd):
+                raise DeviceError(
+                    f"host {odd[0]} has another {name} than host 0; start the same command, on the same photos, on "
+                    f"all {self.count} hosts (or with --hosts 1 where each is to train alone)"
+                )
+
+    def check_devices(self) -> None:
+        """Make sure that JAX, which has started, has found all hosts, each with as many devices.
+
+        Raises:
+            DeviceError: it has not.
+        """
+        if self.count == 1:
+            return
+        import jax
+
+        found = [sum(one.process_index == host for one in jax.devices()) for host in range(jax.process_count())]
+        if len(found) != self.count or len(set(found)) > 1:
+            raise DeviceError(
+                f"{self.count} hosts with equally many devices were expected, and JAX found "
+                f"{len(found)}, with {', '.join(map(str, found))}; start the same command on equal machines"
+            )
+
+    def device_numbers(self, count: int) -> list[int]:
+        """Return the backend's numbers of the first `count` devices of each host, host by host."""
+        if self.count == 1:
+            return list(range(count))
+        import jax
+
+        of_host = [[one.id for one in jax.devices() if one.process_index == host] for host in range(self.count)]
+        return [number for numbers in of_host for number in sorted(numbers)[:count]]
+
+    def leave(self) -> None:
+        """Wait until all hosts have come to this point, however long host 0 takes, and part."""
+        if self.count > 1:
+            import jax
+
+            jax.distributed.shutdown()
+
+    @contextmanager
+    def losses_noticed(self) -> Iterator[None]:
+        """Turn what a framework raises when another host is gone into an error that says so."""
+        try:
+            yield
+        except FireweedError:
+            raise
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}".lower()
+            if self.count > 1 and any(sign in text for sign in SIGNS_OF_LOSS):
+                raise HostLostError(LOST) from error
+            raise
+
+
+ALONE = Hosts()
+
+
+def call_of(
+    coordinator: str | None = None, hosts: int | None = None, host: int | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> HostCall | None:  # fmt: skip
+    """Return what says that several hosts train together: the options, else the environment; None: one does alone.
+
+    environ: of this process; None: os.environ.
+
+    Raises:
+        DeviceError: only some of the options are given, or they do not fit together.
+    """
+    environ = os.environ if environ is None else environ
+    if hosts == 1 and coordinator is None and host in (None, 0):
+        return None
+    given = {"--coordinator": coordinator, "--hosts": hosts, "--host": host}
+    missing = [name for name, value in given.items() if value is None]
+    if not missing:
+        return _given(str(coordinator), int(hosts or 0), int(host or 0))
+    by = _cluster(environ)
+    if hosts is not None and hosts > 1 and host is None and coordinator is None:
+        return HostCall(count=hosts, by=by or f"--hosts {hosts}")
+    if len(missing) < len(given):
+        raise DeviceError(
+            f"several hosts need --coordinator HOST:PORT, --hosts N and --host I, received no {' and no '.join(missing)}; "
+            "give all three on every host (--hosts alone on Cloud TPU pods and under SLURM)"
+        )
+    return HostCall(by=by) if by else None
+
+
+def join(call: HostCall | None, choice: DeviceChoice) -> Hosts:
+    """Join the other hosts, before JAX starts; return which of them this process is.
+
+    Raises:
+        DeviceError: another backend is used, JAX has started, or the coordinator cannot be reached.
+    """
+    if call is None:
+        return ALONE
+    if choice.backend != "jax":
+        raise DeviceError(
+            f"{call.by} says that several hosts train together, which only JAX can, and {choice.backend} is used; "
+            "add --backend jax, or --hosts 1 to train on this one alone"
+        )
+    jax = import_framework("jax")
+    if "shutdown_timeout_seconds" not in inspect.signature(jax.distributed.initialize).parameters:
+        raise DeviceError(f"JAX {jax.__version__} is too old for several hosts; pip install -U 'jax>=0.8'")
+    if choice.kind == "cpu":
+        jax.config.update("jax_platforms", "cpu")
+        jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    if hasattr(jax.config, "jax_enable_preemption_service"):
+        jax.config.update("jax_enable_preemption_service", False)  # it would keep SIGTERM from ending the process
+    if call.coordinator is not None:
+        _check_coordinator(call.coordinator, is_first=call.index == 0)
+    try:
+        jax.distributed.initialize(
+            call.coordinator, call.count, call.index,
+            initialization_timeout=JOIN_SECONDS, heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+            shutdown_timeout_seconds=FINISHING_SECONDS,
+        )  # fmt: skip
+    except (RuntimeError, ValueError, TypeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DeviceError(
+            f"the hosts cannot be joined: {reason}; give --coordinator HOST:PORT, --hosts N and --host I on every host"
+        ) from error
+    state = _joined()
+    return Hosts(state.num_processes, state.process_id)
+
+
+def _given(coordinator: str, hosts: int, host: int) -> HostCall:
+    """Return the call that the three options make."""
+    name, colon, port = coordinator.rpartition(":")
+    if not (name and colon and port.isdecimal() and 0 < int(port) < 65536):
+        raise DeviceError(
+            f"--coordinator is where host 0 can be reached, such as 10.0.0.1:1234, received {coordinator!r}"
+        )
+    if hosts < 2 or not 0 <= host < hosts:
+        raise DeviceError(
+            f"--host counts from 0 to below --hosts, which is 2 or more, received --hosts {hosts} --host {host}"
+        )
+    return HostCall(coordinator, hosts, host, by=f"--hosts {hosts}")
+
+
+def _cluster(environ: Mapping[str, str]) -> str:
+    """Return what in the environment says that this is one of several processes that JAX can find out about."""
+
+    def count(name: str) -> int:
+        value = environ.get(name, "")
+        return int(value) if value.isdecimal() else 0
+
+    # a shell or a batch script within SLURM is a step of one task, whatever the job has
+    if "SLURM_PROCID" in environ and min(count("SLURM_STEP_NUM_TASKS"), count("SLURM_NTASKS")) > 1:
+        return "SLURM"
+    if "OMPI_MCA_orte_hnp_uri" in environ and count("OMPI_COMM_WORLD_SIZE") > 1:
+        return "Open MPI"
+    workers = environ.get("TPU_PROCESS_ADDRESSES") or environ.get("TPU_WORKER_HOSTNAMES", "")
+    if "," in workers or count("MEGASCALE_NUM_SLICES") > 1:
+        return "the Cloud TPU's environment"
+    is_indexed = {"KUBERNETES_SERVICE_HOST", "JOB_COMPLETION_INDEX"} <= environ.keys()
+    return "the Kubernetes job" if is_indexed and importlib.util.find_spec("kubernetes") else ""
+
+
+def _check_coordinator(coordinator: str, is_first: bool) -> None:
+    """Find out what JAX would end the process for: that host 0 cannot be reached, or cannot take the port.
+
+    Raises:
+        DeviceError: so it is.
+    """
+    name, _, port = coordinator.rpartition(":")
+    name = name.strip("[]")
+    if is_first:
+        try:
+            socket.create_server(("", int(port))).close()
+        except OSError as error:
+            raise DeviceError(
+                f"port {port} of --coordinator cannot be taken ({error.strerror}); give another"
+            ) from error
+        return
+    end = time.monotonic() + JOIN_SECONDS
+    while True:
+        try:
+            socket.create_connection((name, int(port)), timeout=5).close()
+            return
+        except OSError as error:
+            if time.monotonic() > end:
+                raise DeviceError(
+                    f"the coordinator {coordinator} could not be reached in {JOIN_SECONDS} s ({error}); is host 0 "
+                    "started, with the same --coordinator, and does no firewall lie between?"
+                ) from error
+        time.sleep(0.2)
+
+
+def _joined() -> Any:
+    """Return what JAX knows of the hosts before it starts; asked in its public way it would start."""
+    from jax._src import distributed
+
+    return distributed.global_state
+
+
+def _from_first(array: np.ndarray) -> np.ndarray:
+    """Return host 0's array; those of the others have the same shape."""
+    from jax.experimental import multihost_utils
+
+    return np.asarray(multihost_utils.broadcast_one_to_all(array))
+
+
+def _checksum(text: str) -> int:
+    import zlib
+
+    return zlib.crc32(text.encode())
