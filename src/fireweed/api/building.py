@@ -156,7 +156,7 @@ class TrainingParts:
         notes = []
         if self.plan.lanes % self.plan.hosts:
             notes.append(
-                f"{self.plan.hosts} hosts do not divide the {self.plan.lanes} lanes that photos are dealt to, so a host "
+                f"{self.plan.hosts} hosts do not divide the {self.plan.lanes} lanes of the photos, so a host "
                 f"needs more photos than its share: {self.training_cache.asked:,} of {self.photos:,}"
             )
         if found:

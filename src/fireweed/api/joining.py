@@ -1,4 +1,4 @@
-"""Several hosts that train together: whether they are asked for, what they cannot do, and what they have to agree on."""
+"""Several hosts that train together: whether they are asked for, what they cannot do, what they must agree on."""
 
 from typing import TYPE_CHECKING
 

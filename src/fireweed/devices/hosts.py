@@ -4,12 +4,15 @@ Host 0 decides what all do and alone writes; `Hosts.settle` and `Hosts.broadcast
 to join or to tell, and imports nothing here.
 """
 
+import atexit
 import importlib.util
 import inspect
 import json
 import os
 import socket
+import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -147,14 +150,19 @@ class Hosts:
 
     @contextmanager
     def losses_noticed(self) -> Iterator[None]:
-        """Turn what a framework raises when another host is gone into an error that says so."""
+        """Turn what a framework raises when another host is gone into an error that says so.
+
+        After any error the process ends without a farewell, for which JAX would wait, as the others do for this one.
+        """
         try:
             yield
-        except FireweedError:
-            raise
-        except Exception as error:
+        except BaseException as error:
+            if self.count == 1:
+                raise
+            atexit.register(_end_at_once)
             text = f"{type(error).__name__}: {error}".lower()
-            if self.count > 1 and any(sign in text for sign in SIGNS_OF_LOSS):
+            is_ours = isinstance(error, FireweedError) or not isinstance(error, Exception)
+            if not is_ours and any(sign in text for sign in SIGNS_OF_LOSS):
                 raise HostLostError(LOST) from error
             raise
 
@@ -185,8 +193,8 @@ def call_of(
         return HostCall(count=hosts, by=by or f"--hosts {hosts}")
     if len(missing) < len(given):
         raise DeviceError(
-            f"several hosts need --coordinator HOST:PORT, --hosts N and --host I, received no {' and no '.join(missing)}; "
-            "give all three on every host (--hosts alone on Cloud TPU pods and under SLURM)"
+            "several hosts need --coordinator HOST:PORT, --hosts N and --host I, received no "
+            f"{' and no '.join(missing)}; give all three on every host (--hosts alone on TPU pods and under SLURM)"
         )
     return HostCall(by=by) if by else None
 
@@ -204,6 +212,8 @@ def join(call: HostCall | None, choice: DeviceChoice) -> Hosts:
             f"{call.by} says that several hosts train together, which only JAX can, and {choice.backend} is used; "
             "add --backend jax, or --hosts 1 to train on this one alone"
         )
+    if call.coordinator is not None:
+        _check_coordinator(call.coordinator, is_first=call.index == 0)
     jax = import_framework("jax")
     if "shutdown_timeout_seconds" not in inspect.signature(jax.distributed.initialize).parameters:
         raise DeviceError(f"JAX {jax.__version__} is too old for several hosts; pip install -U 'jax>=0.8'")
@@ -212,8 +222,6 @@ def join(call: HostCall | None, choice: DeviceChoice) -> Hosts:
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
     if hasattr(jax.config, "jax_enable_preemption_service"):
         jax.config.update("jax_enable_preemption_service", False)  # it would keep SIGTERM from ending the process
-    if call.coordinator is not None:
-        _check_coordinator(call.coordinator, is_first=call.index == 0)
     try:
         jax.distributed.initialize(
             call.coordinator, call.count, call.index,
@@ -306,7 +314,11 @@ def _from_first(array: np.ndarray) -> np.ndarray:
     return np.asarray(multihost_utils.broadcast_one_to_all(array))
 
 
-def _checksum(text: str) -> int:
-    import zlib
+def _end_at_once() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
+
+def _checksum(text: str) -> int:
     return zlib.crc32(text.encode())

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from types import FrameType
 
 from fireweed.devices.hosts import LOST
@@ -26,14 +27,14 @@ def run_in_child() -> int | None:
     command line. Ctrl-C, SIGTERM and SIGHUP are passed on; the child ends with its parent.
     """
     if os.environ.get(PARENT) == str(os.getppid()):
-        _end_with_parent()
         return None
     if os.name != "posix" or not sys.executable or not is_command_line():
         return None
     # a group of its own, so that the terminal's Ctrl-C comes once
     child = subprocess.Popen(
-        [sys.executable, *sys.orig_argv[1:]], env={**os.environ, PARENT: str(os.getpid())}, process_group=0
-    )
+        [sys.executable, *sys.orig_argv[1:]], env={**os.environ, PARENT: str(os.getpid())}, process_group=0,
+        preexec_fn=_ends_with_parent(),
+    )  # fmt: skip
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -60,7 +61,9 @@ def end_in_words(number: int) -> str:
     return f"{name} ended the training on this host, so that all hosts stop; the same command on every host goes on"
 
 
-def _end_with_parent() -> None:
-    """Ask Linux to end this process when its parent does, also when that is killed."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))
+def _ends_with_parent() -> Callable[[], None] | None:
+    """Return what asks Linux to end a child when its parent does, also when that is killed; None elsewhere."""
+    if sys.platform != "linux":
+        return None
+    library = ctypes.CDLL(None)  # a child that was just forked had better load nothing
+    return lambda: library.prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM))

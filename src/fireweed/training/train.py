@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from fireweed.devices.backends import computes_on_cpu
+from fireweed.devices.backends import computes_on_cpu, quietly
 from fireweed.devices.hosts import ALONE, Hosts
 from fireweed.devices.layout import apart
 from fireweed.errors import FireweedError, RunError, out_of_memory
@@ -127,7 +127,8 @@ def train(
             copy_variables(twin, model)
     elif hosts.is_first:
         with apart():  # the others do not take part in what follows, and on their devices nothing goes without them
-            model = type(model).from_config(model.get_config())
+            with quietly():  # Keras imports TensorFlow here, where it is installed
+                model = type(model).from_config(model.get_config())
             keep_in(model)
     notes += course.notes(recorder.epochs_done, recorder.stopped_early)
     return Outcome(
