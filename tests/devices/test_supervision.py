@@ -1,5 +1,6 @@
 """The command of one of several hosts runs in a child process, whose end is told in a line."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -22,7 +23,8 @@ def waiting(free_port):
     children = []
     while not children and time.monotonic() < end:
         time.sleep(0.05)
-        children = [one for one in psutil.Process(parent.pid).children() if "--coordinator" in one.cmdline()]
+        with contextlib.suppress(psutil.Error):  # short-lived ones look for devices
+            children = [one for one in psutil.Process(parent.pid).children() if "--coordinator" in one.cmdline()]
     while time.monotonic() < end and children[0].cpu_times().user < 0.2:  # it is past its start
         time.sleep(0.05)
     yield parent, children[0]
