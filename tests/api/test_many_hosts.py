@@ -63,6 +63,7 @@ print("RAN", json.dumps({"error": error, "said": said.getvalue(), **fitted}))
 def start(*asked: dict, killed_in: int = 0) -> subprocess.Popen:
     """Start trainings after one another in a process that finds no photo decoded."""
     environ = {"FIREWEED_CACHE_GB": "0", "JAX_PLATFORMS": "cpu", "KERAS_BACKEND": "jax"}
+    environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0"  # most of the time is compilation
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, json.dumps(asked), str(killed_in)], text=True, env=os.environ | environ,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from fireweed.devices import DeviceChoice
-from fireweed.devices.hosts import ALONE, HostCall, Hosts, call_of, join
+from fireweed.devices.cluster import HostCall, call_of
+from fireweed.devices.hosts import ALONE, Hosts, join
 from fireweed.devices.supervision import run_in_child
 from fireweed.errors import DeviceError
 from fireweed.recipe import Recipe

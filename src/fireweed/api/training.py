@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fireweed.api.announcing import announce
 from fireweed.api.choosing import choose_recipe
 from fireweed.api.environment import environment_facts
 from fireweed.api.joining import check_agreement, host_call, joined_hosts
@@ -21,13 +22,12 @@ from fireweed.devices.machine import Machine
 from fireweed.devices.process import needed_environment, restart_with
 from fireweed.errors import DataError
 from fireweed.files import absolute, explained
-from fireweed.kernels.native import library_name
 from fireweed.models.registry import find_entry
 from fireweed.recipe import Recipe, checked
-from fireweed.reporting import Reporter, duration
-from fireweed.resolving import Resolved, resolve, view_of_epochs
+from fireweed.reporting import Reporter
+from fireweed.resolving import Resolved, resolve
 from fireweed.run import RunFacts, RunFolder
-from fireweed.text import counted, is_text, readable
+from fireweed.text import is_text, readable
 
 if TYPE_CHECKING:
     from fireweed.api.building import TrainingParts
@@ -164,7 +164,7 @@ def _carry_out(
         reporter.say(loaded)
     parts = TrainingParts(recipe, prepared.catalog, resolved.class_weights, hosts)
     try:
-        _announce(recipe, model, len(prepared.catalog.classes), parts, choice, reporter, request.minutes)
+        announce(recipe, model, len(prepared.catalog.classes), parts, choice, reporter, request.minutes)
         if hosts.is_first:
             if not folder.is_started:
                 folder.start(facts, recipe, prepared.catalog, prepared.groups)
@@ -260,43 +260,6 @@ def _by_machine(
         is_given = any(setting.partition("=")[0].strip() == "training.views" for setting in request.settings)
         return fit_views_to_minutes(resolved, *given, most_views=asked.training.views if is_given else 0), None
     return resolved, None
-
-
-def _announce(
-    recipe: Recipe, model: Any, classes: int, parts: Any, choice: DeviceChoice, reporter: Reporter,
-    minutes: float | None,
-) -> None:  # fmt: skip
-    from fireweed.api.feature_time import expected_head_seconds
-    from fireweed.api.timing import expected_seconds
-
-    phases = ", ".join(f"{p.epochs} at {p.side} px" for p in recipe.training.phases)
-    reporter.say(
-        f"{recipe.model.name}: {model.count_params():,} parameters; "
-        f"{counted(recipe.total_epochs, 'epoch')} ({phases}), batch {recipe.training.batch}, "
-        f"{counted(parts.steps, 'step')} an epoch"
-    )
-    if choice.kind == "cpu" and choice.backend == "tensorflow" and recipe.training.compile != "xla":
-        name = library_name()
-        reporter.say(
-            f"kernels: {name}, compiled for such chips" if name != "none"
-            else "kernels: none; where Fireweed is installed with a C compiler, training on a CPU is faster"
-        )  # fmt: skip
-    for note in parts.cache_notes():
-        reporter.say(note)
-    if minutes is not None:
-        return  # it ends with the time
-    expected = None
-    if recipe.model.freeze:
-        views = len(set(view_of_epochs(recipe.training)))
-        reporter.say(f"frozen: features of {counted(views, 'view')} of the photos, then the head is trained on them")
-        expected = expected_head_seconds(recipe, classes, parts.photos, len(parts.validation_labels), choice)
-    elif parts.plan.hosts == 1:
-        expected = expected_seconds(recipe, classes, parts.photos, choice)
-    if expected is None:
-        reporter.say("how long it takes shows in the first epoch; --epochs, --side or --minutes make it shorter")
-    else:
-        seconds, basis = expected
-        reporter.say(f"expected: about {duration(seconds)} ({basis}); --epochs, --side or --minutes make it shorter")
 
 
 def chosen_device(request: TrainRequest, precision: str | None) -> DeviceChoice:
