@@ -184,11 +184,14 @@ def join(call: HostCall | None, choice: DeviceChoice) -> Hosts:
             initialization_timeout=JOIN_SECONDS, heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
             shutdown_timeout_seconds=FINISHING_SECONDS,
         )  # fmt: skip
-    except (RuntimeError, ValueError, TypeError) as error:
+    except Exception as error:  # what finds out about a cluster asks servers, files and packages
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DeviceError(
-            f"the hosts cannot be joined: {reason}; give --coordinator HOST:PORT, --hosts N and --host I on every host"
-        ) from error
+        has_started = "before any JAX calls" in reason
+        remedy = (
+            "start Python again (restart the notebook's kernel) and call fireweed first" if has_started
+            else "give --coordinator HOST:PORT, --hosts N and --host I on every host"
+        )  # fmt: skip
+        raise DeviceError(f"the hosts cannot be joined: {reason}; {remedy}") from error
     state = _joined()
     return Hosts(state.num_processes, state.process_id)
 
