@@ -1,5 +1,6 @@
-"""Tiny photos for all tests."""
+"""Tiny photos for all tests, and a port for those that talk to themselves."""
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,3 +25,10 @@ def make_photos(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return make
+
+
+@pytest.fixture
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.create_server(("", 0)) as server:
+        return int(server.getsockname()[1])

@@ -9,7 +9,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from fireweed.errors import FireweedError
+from fireweed.errors import FireweedError, HostLostError
 from fireweed.text import counted
 from fireweed.version import __version__
 
@@ -52,6 +52,9 @@ def train(
     device: Device = "auto", devices: Devices = None, backend: Backend = None, precision: Precision = None,
     resident: Annotated[str, typer.Option(help="auto, on or off: keep the photos on the device (JAX).")] = "auto",
     tpu: Tpu = None, zone: Zone = None, project: Project = None,
+    coordinator: Annotated[Text, typer.Option(help="HOST:PORT of host 0, where several train together.")] = None,
+    hosts: Annotated[Optional[int], typer.Option(help="How many hosts train together; 1: this one alone.")] = None,  # noqa: UP045
+    host: Annotated[Optional[int], typer.Option(help="Which of them this one is, from 0.")] = None,  # noqa: UP045
 ) -> None:  # fmt: skip
     """Train a classifier on photos, or go on where the same command stopped."""
     from fireweed import api
@@ -62,9 +65,12 @@ def train(
         data=data, recipe=recipe, model=model, weights=weights, freeze=freeze, epochs=epochs, side=side,
         minutes=minutes, seed=seed, settings=tuple(setting), augment=augment, flip=flip, out=out,
         deterministic=deterministic, compile=compile, device=device, devices=devices, backend=backend,
-        precision=precision, resident=resident, tpu=tpu, zone=zone, project=project,
+        precision=precision, resident=resident, tpu=tpu, zone=zone, project=project, coordinator=coordinator,
+        hosts=hosts, host=host,
     )  # fmt: skip
     api.restart_prepared(request)
+    if (code := api.train_in_child(request)) is not None:
+        raise typer.Exit(code)
     api.train_run(request, Reporter(), began())
 
 
@@ -238,7 +244,7 @@ def run(arguments: list[str] | None = None) -> int:
     try:
         return app(arguments, standalone_mode=False) or 0
     except FireweedError as error:
-        return _failed(str(error))
+        return _failed(str(error), 1 if isinstance(error, HostLostError) else 2)
     except (typer.Abort, KeyboardInterrupt):
         print("fireweed: stopped", file=sys.stderr)
         return 130
@@ -267,8 +273,8 @@ def main() -> None:
     os._exit(code)
 
 
-def _failed(text: str) -> int:
+def _failed(text: str, code: int = 2) -> int:
     from fireweed.reporting import printable
 
     print("fireweed: " + printable(" ".join(text.split())), file=sys.stderr)
-    return 2
+    return code

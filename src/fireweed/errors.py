@@ -30,6 +30,10 @@ class DeviceError(FireweedError):
     """A device, backend or precision that was asked for cannot be had here."""
 
 
+class HostLostError(FireweedError):
+    """Another of several hosts is gone, so that this one cannot go on; the command line exits 1."""
+
+
 class RunError(FireweedError):
     """A run folder is of another run, damaged, or cannot be written."""
 

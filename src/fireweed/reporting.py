@@ -63,9 +63,14 @@ class Reporter:
 
     seconds_between_lines = 10.0  # of one action's progress, when piped
 
-    def __init__(self, console: Console | None = None, is_silent: bool = False) -> None:
+    def __init__(self, console: Console | None = None, is_silent: bool = False, warns: bool | None = None) -> None:
         self.console = console or Console(highlight=False, soft_wrap=True)
         self.is_silent = is_silent
+        self._warns = not is_silent if warns is None else warns
+
+    def only_warning(self) -> "Reporter":
+        """Return one that passes on warnings, if this one does, and says nothing else."""
+        return Reporter(self.console, is_silent=True, warns=self._warns)
 
     @property
     def is_live(self) -> bool:
@@ -77,7 +82,7 @@ class Reporter:
             self.console.print(Text(printable(text)))
 
     def warn(self, text: str) -> None:
-        if not self.is_silent:
+        if self._warns:
             self.console.print(Text.assemble(("warning: ", "yellow"), printable(text)))
 
     def bar(self, title: str, total: int) -> Bar:

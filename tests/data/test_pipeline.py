@@ -12,6 +12,7 @@ from fireweed.data.decode import decode_square
 from fireweed.data.pipeline import Batches
 from fireweed.data.plan import Plan
 from fireweed.data.squares import SquareCache
+from fireweed.devices.hosts import Hosts
 from fireweed.errors import DataError
 from fireweed.files import sha256_of
 
@@ -112,3 +113,31 @@ def test_a_photo_that_vanishes_is_named(photos, tmp_path):
     with pytest.raises(Exception):  # noqa: B017 - tf.data makes its own kind of it
         list(batches.training(plan, 16, 0, 1))
     assert isinstance(batches.failure, DataError) and photos[5].name in str(batches.failure)
+
+
+def test_hosts_make_their_own_positions_of_each_batch_with_the_weights_of_the_whole_one(photos):
+    """Two hosts' batches are the even and the odd places of one host's, in training and in validation."""
+    settings = AugmentSettings(flip=True, saturation=(0.5, 1.5), mixup=0.4)
+
+    def batches_of(hosts):
+        plan = Plan(1, [p.key for p in photos], labels_of(photos), 6, settings, [0.5, 2.0], hosts.count, hosts.index)
+        made = Batches(SquareCache(photos, 24, "crop"), labels_of(photos), 2, 6, 0.1, hosts)
+        training = made.training(plan, 24, 0, 2 * plan.steps)
+        return [list(one.as_numpy_iterator()) for one in (training, made.evaluation())]
+
+    whole = batches_of(Hosts())
+    for host in range(2):
+        for ours, everyones in zip(batches_of(Hosts(2, host)), whole, strict=True):
+            assert len(ours) == len(everyones)
+            for own, full in zip(ours, everyones, strict=True):
+                # 16 photos leave two places of the last batch; of which photo they are does not matter at weight 0
+                counted = full[2][host::2] > 0
+                assert np.array_equal(own[2], full[2][host::2])
+                for mine, all_of_them in zip(own, full, strict=True):
+                    assert np.array_equal(mine[counted], all_of_them[host::2][counted])
+
+
+def test_batches_of_a_host_refuse_the_plan_of_another(photos):
+    plan = Plan(1, [p.key for p in photos], labels_of(photos), 4, hosts=2, host=1)
+    with pytest.raises(ValueError, match="another host's"):
+        Batches(SquareCache(photos, 16, "crop"), labels_of(photos), 2, 4, hosts=Hosts(2, 0)).training(plan, 16, 0, 1)

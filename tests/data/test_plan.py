@@ -238,6 +238,27 @@ def test_evaluation_goes_in_order_unchanged_and_fills_up_at_weight_zero() -> Non
     halves = [evaluation_rows(10, 4, hosts=2, host=host).index for host in range(2)]
     np.testing.assert_array_equal(halves[1], rows.index[:, 1::2])
     assert halves[0].shape == halves[1].shape
+    for host in range(4):  # the places that are filled up, too, are of photos that the host has anyway
+        own = evaluation_rows(11, 8, hosts=4, host=host)
+        assert np.all(own.index % 4 == host) and own.index.shape == (2, 2)
+
+
+def test_the_hosts_of_a_pod_share_every_photo_out_once() -> None:
+    """Each of 64 hosts plans its own positions of a large set, and no two have a photo in common."""
+    hosts, batch = 64, 8192
+    digests = np.random.default_rng(0).bytes(32 * POD_PHOTOS).hex()
+    keys = [digests[start : start + 64] for start in range(0, len(digests), 64)]
+    plan = Plan(7, keys, np.zeros(POD_PHOTOS, np.int8), batch, hosts=hosts)
+    seen = np.zeros(POD_PHOTOS, np.int8)
+    for host in range(hosts):
+        plan.host = host  # so that the photos need be put in order only once
+        own = np.zeros(POD_PHOTOS, bool)
+        own[plan.own_photos()] = True
+        for first in range(0, plan.steps, 500):
+            rows = plan.rows(3, first, first + 500)
+            assert rows.index.shape[1] == batch // hosts and own[rows.index].all()
+            np.add.at(seen, rows.index[rows.weight > 0], 1)
+    assert (seen == 1).all()
 
 
 @pytest.mark.parametrize(
@@ -270,5 +291,6 @@ def test_planning_is_fast_and_needs_no_framework() -> None:
     assert result.stdout.strip() == "set()"
 
 
+POD_PHOTOS = 1_000_000
 FIRST_INDICES = [[62, 88, 16, 45, 6, 69, 58, 85], [11, 82, 12, 8, 68, 96, 87, 1]]
 TABLE_DIGEST = "8684fdd98768583deaf80c6c213099bcb854a54f6dd1eb6d4c49a45c37562e1c"

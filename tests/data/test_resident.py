@@ -50,6 +50,7 @@ def test_where_photos_stay_with_the_host_it_says_why(cache, monkeypatch):
     monkeypatch.setattr(resident, "computes_on_cpu", lambda: True)
     assert "CPU" in obstacle(cache, "auto")
     assert obstacle(cache, "off") and not obstacle(cache, "on")
+    assert "several hosts" in obstacle(cache, "auto", 2)
     monkeypatch.setattr(resident, "computes_on_cpu", lambda: False)
     monkeypatch.setattr(resident, "_free_bytes", lambda: 1e6)
     assert not obstacle(cache, "auto")

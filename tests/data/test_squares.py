@@ -71,6 +71,20 @@ def test_a_second_run_decodes_nothing_whatever_memory_it_has(photos, decoded, tm
         store.close()
 
 
+def test_room_is_kept_for_the_photos_of_this_host_and_others_can_be_asked_for_too(photos, decoded, tmp_path):
+    own = np.arange(0, 16, 2)
+    for found in (0, 8):
+        store = SquareStore(tmp_path, 10**8)
+        cache = SquareCache(photos, SIDE, "pad", store=store, own=own)
+        assert (cache.asked, len(cache._squares), cache.found) == (8, 8, found)
+        cache.gather(own)
+        assert len(decoded) == 8
+        cache.close()
+        store.close()
+    cache = SquareCache(photos, SIDE, "pad", own=own)
+    assert epoch(photos, cache, decoded) >= 16 and len(cache._squares) == 8
+
+
 def test_an_interrupted_first_epoch_is_not_lost(photos, decoded, tmp_path):
     for expected in (0, 3):
         store = SquareStore(tmp_path, 10**8)

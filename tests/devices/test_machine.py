@@ -5,6 +5,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,9 @@ def test_one_host_of_a_tpu_slice_is_blocked_since_it_would_wait_for_the_others(t
     files = pci(4, "0x1ae0", "0x0063", "0x120000") | {"dev/vfio/0": ""}
     found = find_tpu(made_up(tmp_path, files, {"TPU_WORKER_HOSTNAMES": "host-0,host-1"}))
     assert found is not None and "one of 2 machines" in found.blocked
+    joins = replace(made_up(tmp_path, files, {"TPU_WORKER_HOSTNAMES": "host-0,host-1"}), joins_hosts=True)
+    joined = find_tpu(joins)
+    assert joined is not None and not joined.blocked
     alone = find_tpu(made_up(tmp_path, files, {"TPU_WORKER_HOSTNAMES": "localhost"}))
     assert alone is not None and not alone.blocked
 

@@ -230,7 +230,7 @@ def test_script_and_module_are_started_again_alike(
 
 
 def test_no_new_process_for_what_this_one_can_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "_is_command_line", lambda: True)
+    monkeypatch.setattr(process, "is_command_line", lambda: True)
     monkeypatch.setattr(os, "execve", lambda *_: pytest.fail("executed again"))
     assert restart_with({"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}) is False
 

@@ -3,6 +3,7 @@
 from fireweed.api.bench_table import bench_text
 from fireweed.api.benching import BenchRequest, bench
 from fireweed.api.checking import check_devices
+from fireweed.api.joining import train_in_child
 from fireweed.api.looking import show_devices, show_model, show_models, show_photos, show_recipe, show_recipes
 from fireweed.api.python import Run, build_model, open_trained, train
 from fireweed.api.sharding import make_shards
@@ -30,5 +31,6 @@ __all__ = [
     "show_recipe",
     "show_recipes",
     "train",
+    "train_in_child",
     "train_run",
 ]

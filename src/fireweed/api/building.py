@@ -9,11 +9,12 @@ import numpy as np
 
 from fireweed.data.catalog import Catalog
 from fireweed.data.pipeline import Batches
-from fireweed.data.plan import Plan
+from fireweed.data.plan import Plan, evaluation_rows
 from fireweed.data.resident import Resident, obstacle
 from fireweed.data.squarefile import file_bytes
 from fireweed.data.squares import SquareCache
 from fireweed.data.store import LIMIT_VARIABLE, open_store
+from fireweed.devices.hosts import ALONE, Hosts
 from fireweed.errors import DataError, FireweedError, RunError
 from fireweed.models.registry import build_model, find_entry
 from fireweed.recipe import Recipe
@@ -86,27 +87,34 @@ class TrainingParts:
 
     class_weights: factor of each class in the loss, or None.
 
+    hosts:         of several hosts each reads and makes its own share of every batch.
+
     plan: of all epochs. training, validation: the batches of both parts.
     """
 
-    def __init__(self, recipe: Recipe, catalog: Catalog, class_weights: Sequence[float] | None) -> None:
+    def __init__(
+        self, recipe: Recipe, catalog: Catalog, class_weights: Sequence[float] | None, hosts: Hosts = ALONE
+    ) -> None:
         training, validation = catalog.part("train"), catalog.part("validation")
         classes = len(catalog.classes)
         settings = recipe.training
         self.validation_labels = validation.labels()
         self._store = open_store()
-        self.training_cache = SquareCache(training.photos, cached_side(recipe), recipe.data.fit, store=self._store)
-        self.validation_cache = SquareCache(
-            validation.photos, recipe.evaluation_side, recipe.data.fit, store=self._store
-        )
         self.plan = Plan(
             settings.seed, [photo.key for photo in training.photos], training.labels(), settings.batch,
-            planned_changes(recipe.augment), class_weights,
+            planned_changes(recipe.augment), class_weights, hosts.count, hosts.index,
         )  # fmt: skip
-        self.training = Batches(
-            self.training_cache, training.labels(), classes, settings.batch, settings.label_smoothing
+        own = evaluation_rows(len(validation), settings.batch, hosts.count, hosts.index).index
+        self.training_cache = SquareCache(
+            training.photos, cached_side(recipe), recipe.data.fit, store=self._store, own=self.plan.own_photos()
         )
-        self.validation = Batches(self.validation_cache, self.validation_labels, classes, settings.batch)
+        self.validation_cache = SquareCache(
+            validation.photos, recipe.evaluation_side, recipe.data.fit, store=self._store, own=np.unique(own)
+        )
+        self.training = Batches(
+            self.training_cache, training.labels(), classes, settings.batch, settings.label_smoothing, hosts
+        )
+        self.validation = Batches(self.validation_cache, self.validation_labels, classes, settings.batch, hosts=hosts)
         self.photos, self.steps = len(training), self.training.steps
 
     def input(self) -> "TrainingInput":
@@ -129,7 +137,7 @@ class TrainingParts:
         Raises:
             DeviceError: as `resident.obstacle` does.
         """
-        if obstacle(self.training_cache, kind):
+        if obstacle(self.training_cache, kind, self.plan.hosts):
             return
         with reporter.bar("photos to the device", self.photos) as bar:
             resident = Resident(self.training_cache, self.plan.augment.mixes, bar.update)
@@ -159,12 +167,17 @@ class TrainingParts:
     def cache_notes(self) -> list[str]:
         """Return sentences on where the decoded photos are kept, and whether there is room for all."""
         caches = (self.training_cache, self.validation_cache)
-        photos, found = sum(len(c.photos) for c in caches), sum(c.found for c in caches)
+        photos, found = sum(c.asked for c in caches), sum(c.found for c in caches)
         notes = []
+        if self.plan.lanes % self.plan.hosts:
+            notes.append(
+                f"{self.plan.hosts} hosts do not divide the {self.plan.lanes} lanes of the photos, so a host "
+                f"needs more photos than its share: {self.training_cache.asked:,} of {self.photos:,}"
+            )
         if found:
             notes.append(f"{found:,} of {photos:,} photos need no decoding: an earlier run did it")
         if self._store is not None and found < photos:
-            gigabytes = sum(file_bytes(len(c.photos) - c.found, c.side_px) for c in caches) / 1e9
+            gigabytes = sum(file_bytes(c.asked - c.found, c.side_px) for c in caches) / 1e9
             notes.append(
                 f"decoded photos are kept in {self._store.folder} for later runs ({gigabytes:.2g} GB more, at most "
                 f"{self._store.most_bytes() / 1e9:.3g} GB in all; {LIMIT_VARIABLE} sets the limit, 0 turns it off)"
@@ -173,9 +186,9 @@ class TrainingParts:
                 f"{self._store.folder}, or it cannot be written"
             )
         for cache in caches:
-            if cache.in_memory < len(cache.photos):
+            if cache.in_memory < cache.asked:
                 notes.append(
-                    f"memory holds {cache.in_memory:,} of {len(cache.photos):,} decoded photos; others come from disk "
+                    f"memory holds {cache.in_memory:,} of {cache.asked:,} decoded photos; others come from disk "
                     f"as far as {LIMIT_VARIABLE} allows, or are decoded anew in each epoch"
                 )
         return notes

@@ -15,8 +15,8 @@ PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pillow", "simplejpeg", "open
 VARIABLES = ("KERAS_BACKEND", SWITCH, "TF_ENABLE_ONEDNN_OPTS", "OMP_NUM_THREADS", *ALLOCATOR, TUNABLES)
 
 
-def environment_facts(choice: DeviceChoice) -> dict[str, Any]:
-    """Return versions, machine, device and the environment variables that matter, ready for JSON."""
+def environment_facts(choice: DeviceChoice, hosts: int = 1) -> dict[str, Any]:
+    """Return versions, machine, device, number of hosts and the variables that matter, ready for JSON."""
     return {
         "fireweed": __version__,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -24,6 +24,7 @@ def environment_facts(choice: DeviceChoice) -> dict[str, Any]:
         "system": platform.platform(),
         "packages": {name: _version(name) for name in PACKAGES},
         "device": choice.facts(),
+        "hosts": hosts,
         "kernels": library_name(),
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
     }

@@ -4,7 +4,7 @@ import hashlib
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,7 +75,7 @@ def train_head(
         validation=evaluation_features(parts.validation, validation.file),
         failure=parts.failure,
     )
-    return train(head, recipe, data, folder.path, reporter)
+    return replace(train(head, recipe, data, folder.path, reporter), model=model)
 
 
 def _digest(backbone: "keras.Model") -> str:

@@ -3,30 +3,36 @@
 import hashlib
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fireweed.api.announcing import announce
 from fireweed.api.choosing import choose_recipe
 from fireweed.api.environment import environment_facts
+from fireweed.api.joining import check_agreement, host_call, joined_hosts
 from fireweed.api.preparing import PreparedData, check_trainable, cut_off_note, data_address, prepare_data
 from fireweed.data.catalog import Catalog
 from fireweed.data.plan import default_batch
 from fireweed.devices import DeviceChoice, choose_device, confirm, prepare_process
+from fireweed.devices.hosts import Hosts
 from fireweed.devices.layout import lay_out
+from fireweed.devices.machine import Machine
 from fireweed.devices.process import needed_environment, restart_with
 from fireweed.errors import DataError
 from fireweed.files import absolute, explained
-from fireweed.kernels.native import library_name
 from fireweed.models.registry import find_entry
-from fireweed.recipe import Recipe
-from fireweed.reporting import Reporter, duration
-from fireweed.resolving import Resolved, resolve, view_of_epochs
+from fireweed.recipe import Recipe, checked
+from fireweed.reporting import Reporter
+from fireweed.resolving import Resolved, resolve
 from fireweed.run import RunFacts, RunFolder
-from fireweed.text import counted, is_text, readable
+from fireweed.text import is_text, readable
 
 if TYPE_CHECKING:
+    from fireweed.api.building import TrainingParts
     from fireweed.training.clock import Budget
+    from fireweed.training.train import Outcome
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,9 @@ class TrainRequest:
     device: str = "auto"
     backend: str | None = None
     devices: int | None = None
+    coordinator: str | None = None
+    hosts: int | None = None
+    host: int | None = None
     precision: str | None = None
     resident: str = "auto"
     tpu: str | None = None
@@ -66,33 +75,62 @@ def train_run(request: TrainRequest, reporter: Reporter, started: float | None =
     started = time.monotonic() if started is None else started
     asked, why = choose_recipe(request)
     choice = chosen_device(request, asked.training.precision, asked.model.name)
+    late = prepare_process(choice, request.deterministic)
+    hosts = joined_hosts(request, asked, choice)
+    if not hosts.is_first:
+        reporter = reporter.only_warning()
     reporter.say(f"{choice.name}: {choice.backend}, {choice.precision}")
-    for warning in choice.warnings:
+    for warning in (*choice.warnings, *late):
         reporter.warn(warning)
-    for note in prepare_process(choice, request.deterministic):
-        reporter.warn(note)
     reporter.say(why)
+    with hosts.losses_noticed():
+        if hosts.count > 1:  # JAX starts on all of them at once, so before what takes them unequally long
+            choice = confirm(choice)
+            hosts.check_devices()
+        return _train_on(hosts, request, asked, choice, started, reporter)
+
+
+def _train_on(
+    hosts: Hosts, request: TrainRequest, asked: Recipe, choice: DeviceChoice, started: float, reporter: Reporter
+) -> RunFolder:
+    """Prepare the photos and the run's folder, and train; host 0 alone sees the folder."""
     prepared = prepare_data(request.data, asked.data, reporter)
     check_trainable(prepared.catalog, reporter)
     if asked.data.fit == "crop" and (note := cut_off_note(prepared.sizes)):
         reporter.say(note)
     facts = run_facts(request, asked, prepared.catalog)
     folder = RunFolder(absolute(request.out) if request.out else Path("runs") / run_name(facts))
-    folder.check_usable(facts)
-    if folder.is_finished:
-        folder.drop_features()  # they are there where it was killed just before it would have
+    check_agreement(hosts, request, facts, choice)
+    if hosts.settle(lambda: _is_finished(folder, facts)):
         reporter.say(f"this run is finished: {folder.path}; its report: {folder.file('report.html')}")
+        hosts.leave()
         return folder
-    _check_writable(folder)
     choice = confirm(choice)
-    folder.make()
     try:
-        with folder.alone():
-            _carry_out(request, facts, prepared, choice, folder, started, reporter)
+        with ExitStack() as held:
+            hosts.settle(lambda: _take(folder, held))
+            _carry_out(request, facts, prepared, choice, hosts, folder, started, reporter)
+        hosts.leave()
     except KeyboardInterrupt:
         reporter.say(f"stopped; the same command {_how_to_go_on(folder)} ({folder.path})")
         raise
     return folder
+
+
+def _is_finished(folder: RunFolder, facts: RunFacts) -> bool:
+    """Return whether the run has finished, having made sure that it may begin or go on if not."""
+    folder.check_usable(facts)
+    if folder.is_finished:
+        folder.drop_features()  # they are there where it was killed just before it would have
+        return True
+    _check_writable(folder)
+    return False
+
+
+def _take(folder: RunFolder, held: ExitStack) -> None:
+    """Make the folder and keep other processes from training there."""
+    folder.make()
+    held.enter_context(folder.alone())
 
 
 def _how_to_go_on(folder: RunFolder) -> str:
@@ -102,61 +140,91 @@ def _how_to_go_on(folder: RunFolder) -> str:
 
 
 def _carry_out(
-    request: TrainRequest, facts: RunFacts, prepared: PreparedData, choice: DeviceChoice,
+    request: TrainRequest, facts: RunFacts, prepared: PreparedData, choice: DeviceChoice, hosts: Hosts,
     folder: RunFolder, started: float, reporter: Reporter,
 ) -> None:  # fmt: skip
     from fireweed.api.building import TrainingParts, build_for_training, seed_everything
     from fireweed.api.featuring import train_head
-    from fireweed.api.finishing import finish
-    from fireweed.api.timing import remember_finish, remember_rates
-    from fireweed.training.norms import photos_for_norms
     from fireweed.training.train import train
 
     seed_everything(facts.asked.training.seed, request.deterministic, choice.precision)
-    fresh = _by_photos(request, facts, prepared.catalog, choice)
-    begun = folder.resolved() if folder.is_started else None  # what was decided at the first start holds
+    fresh = _by_photos(request, facts, prepared.catalog, choice, hosts)
+    begun, has_checkpoint = _what_is_there(folder, hosts)  # what was decided at the first start holds
     training = (begun or fresh.recipe).training
-    layout = lay_out(choice, training.batch, training.norms)
+    layout = lay_out(choice, training.batch, training.norms, hosts)
     with layout.scope():
         if begun:
             resolved, budget = _gone_on(fresh, begun, request, prepared.catalog, choice, started)
         else:
             resolved, budget = _by_machine(fresh, facts.asked, request, prepared.catalog, choice, started, reporter)
-        recipe = resolved.recipe
+        recipe = resolved.recipe if hosts.count == 1 else checked(hosts.settle(lambda: _plain(resolved.recipe)))
         for note in (*resolved.notes, *layout.notes):
             reporter.say(note)
         seed_everything(recipe.training.seed, request.deterministic, recipe.training.precision)
-        model, loaded = build_for_training(recipe, len(prepared.catalog.classes), has_checkpoint=folder.has_checkpoint)
+        model, loaded = build_for_training(recipe, len(prepared.catalog.classes), has_checkpoint=has_checkpoint)
     if loaded:
         reporter.say(loaded)
-    parts = TrainingParts(recipe, prepared.catalog, resolved.class_weights)
+    parts = TrainingParts(recipe, prepared.catalog, resolved.class_weights, hosts)
     try:
-        _announce(recipe, model, len(prepared.catalog.classes), parts, choice, reporter, request.minutes)
-        if not folder.is_started:
-            folder.start(facts, recipe, prepared.catalog, prepared.groups)
-        folder.write_json("environment.json", environment_facts(choice))
+        announce(recipe, model, len(prepared.catalog.classes), parts, choice, reporter, request.minutes)
+        if hosts.is_first:
+            if not folder.is_started:
+                folder.start(facts, recipe, prepared.catalog, prepared.groups)
+            folder.write_json("environment.json", environment_facts(choice, hosts.count))
         with layout.scope():
             parts.keep_on_device(request.resident, reporter)
             if recipe.model.freeze:
                 outcome = train_head(model, recipe, parts, folder, choice, reporter)
             else:
-                outcome = train(model, recipe, parts.input(), folder.path, reporter, budget)
-        remember_rates(recipe, outcome.images_per_second, choice)
-        finish(folder, recipe, model, outcome, parts, prepared.catalog, reporter)
-        folder.drop_features()
-        forward = len(parts.validation_labels) + photos_for_norms(model, recipe.training, parts.photos)
-        remember_finish(recipe, forward, time.monotonic() - outcome.ended_at, choice)
+                outcome = train(model, recipe, parts.input(), folder.path, reporter, budget, hosts)
+        if hosts.is_first:
+            _finish(folder, recipe, outcome, parts, prepared.catalog, choice, reporter)
     finally:
         parts.close()
 
 
-def _by_photos(request: TrainRequest, facts: RunFacts, catalog: Catalog, choice: DeviceChoice) -> Resolved:
+def _finish(
+    folder: RunFolder, recipe: Recipe, outcome: "Outcome", parts: "TrainingParts", catalog: Catalog,
+    choice: DeviceChoice, reporter: Reporter,
+) -> None:  # fmt: skip
+    """Write what a finished run has, and remember how long it took where it is a measure of one host."""
+    from fireweed.api.finishing import finish
+    from fireweed.api.timing import remember_finish, remember_rates
+    from fireweed.training.norms import photos_for_norms
+
+    is_measure = parts.plan.hosts == 1
+    if is_measure:
+        remember_rates(recipe, outcome.images_per_second, choice)
+    finish(folder, recipe, outcome.model, outcome, parts, catalog, reporter)
+    folder.drop_features()
+    if is_measure:
+        forward = len(parts.validation_labels) + photos_for_norms(outcome.model, recipe.training, parts.photos)
+        remember_finish(recipe, forward, time.monotonic() - outcome.ended_at, choice)
+
+
+def _what_is_there(folder: RunFolder, hosts: Hosts) -> tuple[Recipe | None, bool]:
+    """Return the recipe of a run that has begun, None of a new one, and whether there is a checkpoint."""
+
+    def there() -> list[Any]:
+        return [_plain(folder.resolved()) if folder.is_started else None, folder.has_checkpoint]
+
+    recipe, has_checkpoint = hosts.settle(there)
+    return None if recipe is None else checked(recipe), has_checkpoint
+
+
+def _plain(recipe: Recipe) -> dict[str, Any]:
+    return recipe.model_dump(mode="json", exclude_none=True)
+
+
+def _by_photos(
+    request: TrainRequest, facts: RunFacts, catalog: Catalog, choice: DeviceChoice, hosts: Hosts
+) -> Resolved:
     """Return the recipe as far as the photos and the number of devices decide it."""
     counts = [int(count) for count in catalog.part("train").counts()]
     asked, photos = facts.asked, sum(counts)
     return resolve(
         asked, counts, default_batch(photos), find_entry(asked.model.name).has_flatten, choice.precision,
-        by_clock=request.minutes is not None, shared_batch=default_batch(photos, choice.count),
+        by_clock=request.minutes is not None, shared_batch=default_batch(photos, choice.count * hosts.count),
     )  # fmt: skip
 
 
@@ -197,48 +265,12 @@ def _by_machine(
     return resolved, None
 
 
-def _announce(
-    recipe: Recipe, model: Any, classes: int, parts: Any, choice: DeviceChoice, reporter: Reporter,
-    minutes: float | None,
-) -> None:  # fmt: skip
-    from fireweed.api.feature_time import expected_head_seconds
-    from fireweed.api.timing import expected_seconds
-
-    phases = ", ".join(f"{p.epochs} at {p.side} px" for p in recipe.training.phases)
-    reporter.say(
-        f"{recipe.model.name}: {model.count_params():,} parameters; "
-        f"{counted(recipe.total_epochs, 'epoch')} ({phases}), batch {recipe.training.batch}, "
-        f"{counted(parts.steps, 'step')} an epoch"
-    )
-    if choice.kind == "cpu" and choice.backend == "tensorflow" and recipe.training.compile != "xla":
-        name = library_name()
-        reporter.say(
-            f"kernels: {name}, compiled for such chips" if name != "none"
-            else "kernels: none; where Fireweed is installed with a C compiler, training on a CPU is faster"
-        )  # fmt: skip
-    for note in parts.cache_notes():
-        reporter.say(note)
-    if minutes is not None:
-        return  # it ends with the time
-    if recipe.model.freeze:
-        views = len(set(view_of_epochs(recipe.training)))
-        reporter.say(f"frozen: features of {counted(views, 'view')} of the photos, then the head is trained on them")
-        expected = expected_head_seconds(recipe, classes, parts.photos, len(parts.validation_labels), choice)
-    else:
-        expected = expected_seconds(recipe, classes, parts.photos, choice)
-    if expected is None:
-        reporter.say("how long it takes shows in the first epoch; --epochs, --side or --minutes make it shorter")
-    else:
-        seconds, basis = expected
-        reporter.say(f"expected: about {duration(seconds)} ({basis}); --epochs, --side or --minutes make it shorter")
-
-
 def chosen_device(request: TrainRequest, precision: str | None, net: str) -> DeviceChoice:
     """Return the device, backend and precision for a request and its net."""
     return choose_device(
         request.device, backend=request.backend, precision=precision or "auto",
         tpu=request.tpu, zone=request.zone, project=request.project, devices=request.devices,
-        is_wide=find_entry(net).is_wide,
+        machine=Machine(joins_hosts=host_call(request) is not None), is_wide=find_entry(net).is_wide,
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from fireweed.data.plan import Plan, Rows, evaluation_rows
 from fireweed.data.resident import Resident
 from fireweed.data.squares import SquareCache
 from fireweed.devices.backends import computes_on_cpu, tensorflow
+from fireweed.devices.hosts import ALONE, Hosts
 from fireweed.errors import FireweedError
 
 AHEAD = 3  # batches made before they are asked for, while the step computes on the same cores
@@ -31,14 +32,20 @@ class Batches:
     fill up the last batch; all are scaled by steps x batch / photos, so that Keras's mean over batches of a loss is
     the mean over photos.
 
+    Of several hosts each makes its own positions of every batch, batch / hosts of them, and nothing else; they count as
+    they do in the whole batch.
+
     resident: the photos on the device that trains, where they are; images are then made there.
     """
 
     def __init__(
-        self, cache: SquareCache, labels: np.ndarray, classes: int, batch: int, label_smoothing: float = 0.0
-    ) -> None:
+        self, cache: SquareCache, labels: np.ndarray, classes: int, batch: int, label_smoothing: float = 0.0,
+        hosts: Hosts = ALONE,
+    ) -> None:  # fmt: skip
         self.cache = cache
-        self.batch = batch
+        self.batch = batch // hosts.count
+        self._whole_batch = batch
+        self._hosts = hosts
         self._labels = labels
         self._one_hot = np.eye(classes, dtype=np.float32) * (1 - label_smoothing) + label_smoothing / classes
         self.steps = -(-len(labels) // batch)
@@ -60,8 +67,8 @@ class Batches:
 
     def training(self, plan: Plan, side_px: int, first_step: int, last_step: int) -> Any:
         """Return the steps from `first_step` up to `last_step`, counted from the start of the training."""
-        if plan.steps != self.steps:
-            raise ValueError(f"the plan has {plan.steps} steps an epoch, the batches {self.steps}")
+        if (plan.steps, plan.hosts, plan.host) != (self.steps, self._hosts.count, self._hosts.index):
+            raise ValueError(f"the plan has {plan.steps} steps an epoch, the batches {self.steps}, or another host's")
 
         def make(step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             epoch, row = divmod(int(step), plan.steps)
@@ -73,7 +80,7 @@ class Batches:
 
     def evaluation(self, first_step: int = 0, last_step: int | None = None) -> Any:
         """Return one pass over all photos in their order, unchanged, at the cache's side, or some steps of it."""
-        rows = evaluation_rows(len(self._labels), self.batch)
+        rows = evaluation_rows(len(self._labels), self._whole_batch, self._hosts.count, self._hosts.index)
         last_step = self.steps if last_step is None else last_step
 
         def make(step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

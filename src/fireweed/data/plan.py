@@ -165,13 +165,15 @@ class Plan:
 def evaluation_rows(photos: int, batch: int, hosts: int = 1, host: int = 0) -> Rows:
     """Plan one pass over `photos` in the order given, unchanged, each once with weight 1.
 
-    Places left over in the last batch repeat the first photos at weight 0, so every host has equally many full steps.
+    Places left over in the last batch repeat the first photos at weight 0, so every host has equally many full steps;
+    each host repeats photos that it has anyway.
     """
     if batch < 1 or batch % hosts:
         raise RecipeError(f"a batch of {batch} cannot be shared by {hosts} hosts; choose a multiple of {hosts}")
     steps = -(-photos // batch)
     positions = np.arange(steps * batch).reshape(steps, batch)[:, host::hosts]
-    index = (positions % max(photos, 1)).astype(np.int32)
+    shared = photos - photos % hosts or max(photos, 1)
+    index = np.where(positions < photos, positions, positions % shared).astype(np.int32)
     weight = (positions < photos).astype(np.float32)
     return Rows(index=index, weight=weight, loss_weight=weight, partner=index, **no_changes(index.shape))
 

@@ -51,10 +51,11 @@ class Resident:
         return self._change(self.squares, row, side_px)
 
 
-def obstacle(cache: SquareCache, kind: str) -> str:
+def obstacle(cache: SquareCache, kind: str, hosts: int = 1) -> str:
     """Return why the photos of a cache are not put on the device; "" where they are.
 
-    kind: "auto": where it is an accelerator and they fit; "on": wherever they fit; "off".
+    kind:  "auto": where it is an accelerator and they fit; "on": wherever they fit; "off".
+    hosts: how many train together, each with its share of the photos.
 
     Raises:
         DeviceError: no such kind; or "on", and they cannot be.
@@ -68,6 +69,8 @@ def obstacle(cache: SquareCache, kind: str) -> str:
         return "--resident off says so"
     if keras.backend.backend() != "jax":
         reason = "TensorFlow trains, and only JAX can"
+    elif hosts > 1:
+        reason = "each of several hosts has its own share of them"
     elif kind == "auto" and computes_on_cpu():
         return "a CPU's memory is its device's"
     elif cache.in_memory < len(cache.photos):

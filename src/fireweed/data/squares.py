@@ -34,8 +34,11 @@ class SquareCache:
         fit: how a photo is made square.
         memory_bytes: budget; None takes a share of what is free now.
         store: squares kept on disk between runs; None keeps none.
+        own: indices of the photos that will be asked for, such as those of this one of several hosts; None: all. Others
+            are given too, but no room is kept for them.
 
-    found: how many of the photos need no decoding, since an earlier run did it.
+    asked: how many photos will be asked for.
+    found: how many of these need no decoding, since an earlier run did it.
     """
 
     def __init__(
@@ -45,11 +48,14 @@ class SquareCache:
         fit: Fit,
         memory_bytes: int | None = None,
         store: SquareStore | None = None,
+        own: np.ndarray | None = None,
     ) -> None:
         self.photos, self.side_px, self.fit = photos, side_px, fit
         budget = free_memory_bytes() * MEMORY_SHARE if memory_bytes is None else memory_bytes
-        self.in_memory = min(len(photos), int(budget) // square_bytes(side_px))
-        keys = [photo.key for photo in photos if _is_file(photo)]
+        asked = photos if own is None else [photos[index] for index in own.tolist()]
+        self.asked = len(asked)
+        self.in_memory = min(self.asked, int(budget) // square_bytes(side_px))
+        keys = [photo.key for photo in asked if _is_file(photo)]
         self._stored = None if store is None else store.find(side_px, fit, keys)
         self.found = 0 if self._stored is None else sum(key in self._stored for key in keys)
         self._squares = np.empty((self.in_memory, side_px, side_px, 3), np.uint8)
@@ -90,7 +96,7 @@ class SquareCache:
         photo = self.photos[index]
         stored = self._stored if _is_file(photo) else None
         square = None if stored is None else stored.get(photo.key)
-        if square is not None and self.in_memory < len(self.photos):
+        if square is not None and self.in_memory < self.asked:
             return square  # memory is for those that are nowhere else
         if square is None:
             row = self._row_for(index)

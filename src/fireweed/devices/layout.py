@@ -1,4 +1,4 @@
-"""How a training lies on the devices of this process: on one, or data-parallel on several.
+"""How a training lies on devices: on one, or data-parallel on several of this process, or of several hosts.
 
 Each of several devices holds all weights and computes its share of every batch; gradients are averaged, so that the
 weights stay alike. On JAX that is one compiled step over a mesh of devices, on TensorFlow a copy of the net on each.
@@ -12,13 +12,15 @@ from typing import Any
 
 from fireweed.devices.backends import WORDS, Backend
 from fireweed.devices.choice import DeviceChoice
+from fireweed.devices.hosts import ALONE, Hosts
+from fireweed.errors import DeviceError
 
 
 @dataclass(frozen=True)
 class Layout:
     """The devices that share each batch.
 
-    devices: their names as the backend's own, such as "gpu:0".
+    devices: their names as the backend's own, such as "gpu:0"; those of all hosts, host by host.
     notes:   sentences on what was decided.
     """
 
@@ -53,21 +55,47 @@ class Layout:
         return tf.distribute.MirroredStrategy([name.upper() for name in self.devices])
 
 
-def lay_out(choice: DeviceChoice, batch: int, norms: str = "global") -> Layout:
+def lay_out(choice: DeviceChoice, batch: int, norms: str = "global", hosts: Hosts = ALONE) -> Layout:
     """Return the layout for batches of so many photos: on all devices of the choice, or as many as share it evenly.
 
     norms: what the norms take their statistics from, as in `settings.py`.
+    hosts: each of them takes an equal share of every batch to as many devices.
+
+    Raises:
+        DeviceError: the hosts cannot share the batch equally.
     """
-    replicas = next(count for count in range(min(choice.count, batch), 0, -1) if batch % count == 0)
-    notes = []
-    if choice.count > 1:
-        of = f"{replicas} of {choice.count}" if replicas < choice.count else f"{choice.count}"
-        notes.append(
-            f"each batch of {batch} is shared by {of} {WORDS[choice.kind]} devices, {batch // replicas} photos each"
+    if batch % hosts.count:
+        numbers = ", ".join(str(count) for count in range(2, min(batch, 64) + 1) if batch % count == 0)
+        raise DeviceError(
+            f"a batch of {batch} cannot be shared by {hosts.count} hosts; start {numbers or 'no more than 1'} of them, "
+            f"or begin a run with a multiple of {hosts.count} (--set training.batch={_near(batch, hosts.count)})"
         )
-    if replicas > 1 and norms == "replica" and choice.backend == "jax":
+    share = batch // hosts.count
+    replicas = next(count for count in range(min(choice.count, share), 0, -1) if share % count == 0)
+    notes = []
+    if hosts.count > 1 or choice.count > 1:
+        of = f"{replicas} of {choice.count}" if replicas < choice.count else f"{choice.count}"
+        devices = f"{WORDS[choice.kind]} {'device' if of == '1' else 'devices'}"
+        by = f"{of} {devices}" if hosts.count == 1 else f"{hosts.count} hosts with {of} {devices} each"
+        each = f"{share // replicas} photos {'each' if hosts.count == 1 else 'a device'}"
+        notes.append(f"each batch of {batch} is shared by {by}, {each}")
+    if replicas * hosts.count > 1 and norms == "replica" and choice.backend == "jax":
         notes.append("norms take their statistics from the whole batch: JAX has no others; training.norms is left out")
-    return Layout(choice.backend, tuple(f"{choice.kind}:{number}" for number in range(replicas)), tuple(notes))
+    numbers_of = hosts.device_numbers(replicas)
+    return Layout(choice.backend, tuple(f"{choice.kind}:{number}" for number in numbers_of), tuple(notes))
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """Build and compute in this block on this host's first device, whatever the layout around it (on JAX)."""
+    import keras
+
+    around = keras.distribution.distribution()
+    keras.distribution.set_distribution(None)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(around)
 
 
 def replicas() -> int:
@@ -80,3 +108,8 @@ def replicas() -> int:
     import tensorflow as tf
 
     return int(tf.distribute.get_strategy().num_replicas_in_sync)
+
+
+def _near(batch: int, hosts: int) -> int:
+    """Return the multiple of the number of hosts that is nearest to a batch, at least one photo each."""
+    return max(hosts, round(batch / hosts) * hosts)

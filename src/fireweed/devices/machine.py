@@ -117,7 +117,10 @@ def allowed_cores() -> int:
 
 @dataclass(frozen=True)
 class Machine:
-    """The machine as its files, environment, commands and installed packages show it; tests put a made-up one here."""
+    """The machine as its files, environment, commands and installed packages show it; tests put a made-up one here.
+
+    joins_hosts: whether this process will join those of other machines, as the machines of a TPU slice have to.
+    """
 
     root: Path = Path("/")
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
@@ -128,6 +131,7 @@ class Machine:
     resolve: Callable[[str], str] = resolve_name
     cores: Callable[[], int] = allowed_cores
     backend_in_use: Callable[[], str | None] = imported_backend
+    joins_hosts: bool = False
 
     def read(self, path: str | Path) -> str:
         """Return the text of a file below the root, stripped; "" when it cannot be read."""
@@ -168,9 +172,10 @@ def find_tpu(machine: Machine) -> Found | None:
         blocked = (
             "its device files /dev/accel* or /dev/vfio/* are not here; in a container, pass them in (--privileged)"
         )
-    elif len(hosts) > 1 and not visible:
+    elif len(hosts) > 1 and not visible and not machine.joins_hosts:
         blocked = (
-            f"this is one of {len(hosts)} machines of a slice, which start only together; take a slice of one machine"
+            f"this is one of {len(hosts)} machines of a slice, which start only together: train with the same command "
+            "on all of them, or take a slice of one machine"
         )
     return Found("tpu", name, count, tuple(evidence), blocked)
 

@@ -96,7 +96,7 @@ def restart_with(environment: Mapping[str, str]) -> bool:
     """
     needed = {name: value for name, value in environment.items() if name in ALLOCATOR or name == TUNABLES}
     done = os.environ.get(MARKER) == str(os.getpid())  # the process number stays; a child process may restart itself
-    if not needed or done or os.name != "posix" or not sys.executable or not _is_command_line():
+    if not needed or done or os.name != "posix" or not sys.executable or not is_command_line():
         return False
     if sys.gettrace() is not None or "pydevd" in sys.modules:
         return False
@@ -175,7 +175,7 @@ def _mallopt(parameter: int, value: int) -> bool:
     return ctypes.CDLL(None).mallopt(ctypes.c_int(parameter), ctypes.c_int(value)) == 1
 
 
-def _is_command_line() -> bool:
+def is_command_line() -> bool:
     """Return whether this is the `fireweed` script or `python -m fireweed`, so that it can be started again alike.
 
     A program or a test that calls our functions, even with a made-up sys.argv, is not.

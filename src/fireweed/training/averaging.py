@@ -45,16 +45,17 @@ class Averaging(keras.callbacks.Callback):
             self._average = [keras.ops.copy(variable.value) for variable in model.weights]
 
     def restore(self, model: keras.Model, values: list[Any], updates: int, steps: int) -> None:
-        """Go on from what a checkpoint holds.
+        """Go on from what a checkpoint holds; the weights of `model` are then the average too.
 
         Raises:
             ValueError: it holds the average of another net.
         """
         if [np.shape(value) for value in values] != [tuple(variable.shape) for variable in model.weights]:
             raise ValueError("the average is of another net")
-        self.set_model(model)
+        for variable, value in zip(model.weights, values, strict=True):
+            variable.assign(value)  # which puts it where the model lies, on however many devices
+        self.start(model)
         self.updates, self.steps = updates, steps
-        self._average = [keras.ops.copy(keras.ops.convert_to_tensor(value)) for value in values]
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self.steps += 1

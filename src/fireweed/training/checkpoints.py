@@ -1,13 +1,15 @@
 """Checkpoints: one file each, written whole or not at all, checked when read, two generations kept."""
 
+import io
 import json
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from fireweed.devices.hosts import Hosts
 from fireweed.errors import RunError
 from fireweed.files import written_aside
 
@@ -41,16 +43,25 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, name: str | None = No
 
     name: of the file; by default of the epoch. A named one (the best so far) is outside the generations.
     """
-    facts = json.dumps({"epoch": checkpoint.epoch, **checkpoint.facts}, allow_nan=False).encode()
     path = folder / (name or f"epoch-{checkpoint.epoch:06d}.npz")
     with written_aside(path) as aside:
-        np.savez(aside, facts=np.frombuffer(facts, np.uint8), **checkpoint.arrays)  # type: ignore[arg-type]
+        _write(aside, checkpoint)
     if name is None:
         for old in _generations(folder)[:-GENERATIONS]:
             old.unlink(missing_ok=True)
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
+def shared_checkpoint(checkpoint: Checkpoint | None, hosts: Hosts) -> Checkpoint:
+    """Return on every host the checkpoint that host 0 gives; the others give None."""
+    if hosts.count == 1 and checkpoint is not None:
+        return checkpoint
+    data = io.BytesIO()
+    if checkpoint is not None:
+        _write(data, checkpoint)
+    return read_checkpoint(io.BytesIO(hosts.broadcast(data.getvalue())))
+
+
+def read_checkpoint(path: Path | BinaryIO) -> Checkpoint:
     """Read one checkpoint; each array's checksum (CRC-32 of the zip member) is verified on the way.
 
     Raises:
@@ -83,6 +94,11 @@ def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, list[str]]:
             f"all {len(paths)} checkpoints in {folder} are damaged, the run cannot go on; train into another folder"
         )
     return None, notes
+
+
+def _write(path: Path | BinaryIO, checkpoint: Checkpoint) -> None:
+    facts = json.dumps({"epoch": checkpoint.epoch, **checkpoint.facts}, allow_nan=False).encode()
+    np.savez(path, facts=np.frombuffer(facts, np.uint8), **checkpoint.arrays)  # type: ignore[arg-type]
 
 
 def _generations(folder: Path) -> list[Path]:

@@ -134,6 +134,9 @@ class ClockCourse(Course):
     def rate_of_epoch(self, epoch: int) -> float:
         return self._epoch_rate
 
+    def rate_after(self, steps: int) -> float:
+        return self._rate
+
     def epoch_name(self, epoch: int) -> str:
         return str(epoch)
 

@@ -54,6 +54,10 @@ class Course(keras.callbacks.Callback):
         """Return the rate of the first step of the epoch under way, the one after `epoch` others."""
         return float(self._rates[epoch * self._steps])
 
+    def rate_after(self, steps: int) -> float:
+        """Return the rate of the step that comes after so many; after the last one it stays."""
+        return float(self._rates[min(steps, len(self._rates) - 1)])
+
     def epoch_name(self, epoch: int) -> str:
         """Return the epoch's number, counted from 1, as people read it."""
         return f"{epoch}/{self._total}"

@@ -3,6 +3,7 @@
 import os
 import platform
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -14,17 +15,21 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 class EpochEvents(keras.callbacks.Callback):
     """Writes what keras.callbacks.TensorBoard writes of an epoch, under the same names: train/ and validation/ below
     `folder`, in each "epoch_" and the figure's name, and the learning rate beside those of the training.
+
+    rate: gives the learning rate of the next step. The optimizer's own is worked out on its devices, which on several
+          hosts only all of them can do together.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, rate: Callable[[], float]) -> None:
         super().__init__()
         self._folder = folder
+        self._rate = rate
         self._files: dict[str, RecordWriter] = {}
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         figures = {name: float(value) for name, value in (logs or {}).items()}
         validated = {name.removeprefix("val_"): figures.pop(name) for name in list(figures) if name.startswith("val_")}
-        figures["learning_rate"] = float(self.model.optimizer.learning_rate)
+        figures["learning_rate"] = self._rate()
         for part, values in (("train", figures), ("validation", validated)):
             if values:
                 self._write(part, epoch, values)

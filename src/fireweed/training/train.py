@@ -12,14 +12,22 @@ from typing import Any
 import keras
 import numpy as np
 
-from fireweed.devices.backends import computes_on_cpu
+from fireweed.devices.backends import computes_on_cpu, quietly
+from fireweed.devices.hosts import ALONE, Hosts
+from fireweed.devices.layout import apart
 from fireweed.errors import FireweedError, RunError, out_of_memory
 from fireweed.files import disk_full
 from fireweed.recipe import Recipe
 from fireweed.reporting import Reporter
 from fireweed.settings import TrainingSettings
 from fireweed.training.averaging import Averaging
-from fireweed.training.checkpoints import Checkpoint, newest_checkpoint, read_checkpoint, write_checkpoint
+from fireweed.training.checkpoints import (
+    Checkpoint,
+    newest_checkpoint,
+    read_checkpoint,
+    shared_checkpoint,
+    write_checkpoint,
+)
 from fireweed.training.clock import Budget, ClockCourse
 from fireweed.training.course import Course
 from fireweed.training.engine import copy_variables, fast_twin
@@ -56,7 +64,7 @@ class TrainingInput:
 
 @dataclass
 class Outcome:
-    """What a training gave; the model passed in has the weights to keep."""
+    """What a training gave."""
 
     history: list[dict[str, Any]]
     learning_rates: np.ndarray
@@ -64,6 +72,7 @@ class Outcome:
     is_best: bool  # whether the kept epoch was picked on validation
     stopped_early: bool
     resumed_at: int | None
+    model: keras.Model  # with the weights to keep: the one passed in, or on several hosts host 0's own copy
     notes: list[str] = field(default_factory=list)
     ended_at: float = 0.0  # when the last epoch did, by time.monotonic()
     images_per_second: dict[int, float] = field(default_factory=dict)  # of this process's steps, by side
@@ -71,12 +80,13 @@ class Outcome:
 
 def train(
     model: keras.Model, recipe: Recipe, data: TrainingInput, folder: Path, reporter: Reporter,
-    budget: Budget | None = None,
+    budget: Budget | None = None, hosts: Hosts = ALONE,
 ) -> Outcome:  # fmt: skip
     """Train `model` in place by a resolved recipe, going on from the newest checkpoint where there is one.
 
     model:  a plain Keras model that takes the sides of all phases; ends with the weights to keep (averaged, or best).
-    folder: the run's folder; history.csv, checkpoints/ and logs/ are written there.
+            On several hosts it belongs to all of them, and a copy that host 0 has alone gets these weights.
+    folder: the run's folder; history.csv, checkpoints/ and logs/ are written there, by host 0.
     budget: the time in which all has to be done; None: the recipe's epochs are made, however long they take.
 
     Raises:
@@ -92,7 +102,7 @@ def train(
     optimizer = build_optimizer(settings, course.learning_rate, twin)
     averaging = Averaging(settings.average, settings.average_every)
     recorder = Recorder(recipe, data, course, folder, reporter)
-    save = Saver(folder / "checkpoints", twin, optimizer, averaging, recorder)
+    save = Saver(folder / "checkpoints", twin, optimizer, averaging, recorder, hosts)
 
     averaging.start(twin)
     notes = save.restore()
@@ -105,15 +115,25 @@ def train(
     with interrupts_noted(recorder):
         _fit_stretches(twin, optimizer, settings, data, folder, (course, averaging, recorder, save))
     ended_at = time.monotonic()
-    save.put_kept_weights_in(twin, recorder.keeps_best)
-    if photos := photos_for_norms(twin, settings, data.photos):
-        recompute_norms(twin, data.unchanged(photos), photos, reporter)
-    if twin is not model:
-        copy_variables(twin, model)
+
+    def keep_in(net: keras.Model) -> None:
+        save.put_kept_weights_in(net, recorder.keeps_best)
+        if photos := photos_for_norms(net, settings, data.photos):
+            recompute_norms(net, data.unchanged(photos), photos, reporter)
+
+    if hosts.count == 1:
+        keep_in(twin)
+        if twin is not model:
+            copy_variables(twin, model)
+    elif hosts.is_first:
+        with apart():  # the others do not take part in what follows, and on their devices nothing goes without them
+            with quietly():  # Keras imports TensorFlow here, where it is installed
+                model = type(model).from_config(model.get_config())
+            keep_in(model)
     notes += course.notes(recorder.epochs_done, recorder.stopped_early)
     return Outcome(
         recorder.rows, course.rates_taken(), recorder.kept_epoch, recorder.keeps_best, recorder.stopped_early,
-        resumed_at, notes, ended_at, recorder.speeds.images_per_second(),
+        resumed_at, model, notes, ended_at, recorder.speeds.images_per_second(),
     )  # fmt: skip
 
 
@@ -129,7 +149,9 @@ def _fit_stretches(
         if stretch.phase != phase:
             compile_model(twin, optimizer, settings.compile)
             phase = stretch.phase
-        callbacks = [course, averaging, recorder, save, tensorboard(folder / "logs")]
+        callbacks = [course, averaging, recorder, save]
+        if save.writes:
+            callbacks.append(tensorboard(folder / "logs", lambda: course.rate_after(recorder.steps_done)))
         steps = (stretch.last_epoch - recorder.epochs_done) * stretch.epoch_steps
         try:
             twin.fit(
@@ -170,20 +192,23 @@ def compile_model(
     )
 
 
-def tensorboard(folder: Path) -> keras.callbacks.Callback:
+def tensorboard(folder: Path, rate: Callable[[], float]) -> keras.callbacks.Callback:
     """Return what writes the figures of each epoch for TensorBoard; Keras's own can only with TensorFlow."""
     if keras.backend.backend() != "tensorflow":
         from fireweed.training.events import EpochEvents
 
-        return EpochEvents(folder)
+        return EpochEvents(folder, rate)
     return keras.callbacks.TensorBoard(folder, write_graph=False, write_steps_per_second=False, profile_batch=0)
 
 
 class Saver(keras.callbacks.Callback):
-    """Writes a checkpoint at the end of each epoch, after the recorder has counted it, and restores the newest."""
+    """Writes a checkpoint at the end of each epoch, after the recorder has counted it, and restores the newest.
+
+    On several hosts host 0 alone reads and writes, and tells the others what it read.
+    """
 
     def __init__(
-        self, folder: Path, twin: keras.Model, optimizer: Any, averaging: Averaging, recorder: Recorder
+        self, folder: Path, twin: keras.Model, optimizer: Any, averaging: Averaging, recorder: Recorder, hosts: Hosts
     ) -> None:
         super().__init__()
         self._folder = folder
@@ -191,12 +216,16 @@ class Saver(keras.callbacks.Callback):
         self._optimizer = optimizer
         self._averaging = averaging
         self._recorder = recorder
+        self._hosts = hosts
+        self.writes = hosts.is_first
 
     @property
     def _seeds(self) -> list[Any]:
         return [v for layer in self._twin.layers for v in layer.variables if not any(v is w for w in layer.weights)]
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        if not self.writes:
+            return
         self._folder.mkdir(exist_ok=True)
         if self._recorder.is_best:
             best = Checkpoint(epoch + 1)
@@ -222,9 +251,16 @@ class Saver(keras.callbacks.Callback):
 
     def restore(self) -> list[str]:
         """Put the newest readable checkpoint in place; return what there is to say about damaged ones."""
-        checkpoint, notes = newest_checkpoint(self._folder)
-        if checkpoint is None:
+        found: list[Checkpoint | None] = [None]
+
+        def read() -> tuple[bool, list[str]]:
+            found[0], notes = newest_checkpoint(self._folder)
+            return found[0] is not None, notes
+
+        is_there, notes = self._hosts.settle(read)
+        if not is_there:
             return notes
+        checkpoint = shared_checkpoint(found[0], self._hosts)
         try:
             self._put_back(checkpoint)
         except (KeyError, TypeError, ValueError) as error:
@@ -232,26 +268,27 @@ class Saver(keras.callbacks.Callback):
                 f"the checkpoint of epoch {checkpoint.epoch} in {self._folder} is of another net or recipe than "
                 "recipe.toml says; one of the two was changed: train into another folder"
             ) from error
-        self._recorder.write_history()
+        if self.writes:
+            self._recorder.write_history()
         return notes
 
     def _put_back(self, checkpoint: Checkpoint) -> None:
+        average = checkpoint.facts.pop("average")
+        if self._averaging.is_on:
+            self._averaging.restore(self._twin, checkpoint.group("average"), average["updates"], average["steps"])
         groups = {"weights": self._twin.weights, "optimizer": self._optimizer.variables, "seeds": self._seeds}
         for name, variables in groups.items():
             for variable, value in zip(variables, checkpoint.group(name), strict=True):
                 variable.assign(value)
-        average = checkpoint.facts.pop("average")
-        if self._averaging.is_on:
-            self._averaging.restore(self._twin, checkpoint.group("average"), average["updates"], average["steps"])
         self._recorder.restore(checkpoint.epoch, checkpoint.facts)
 
     def put_kept_weights_in(self, model: keras.Model, is_best: bool) -> None:
-        """Give `model` the weights to keep: of the best epoch, or the average at the end."""
-        if not is_best:
-            self._averaging.put_in(model)
-            return
-        best = read_checkpoint(self._folder / self._best_name)
-        for variable, value in zip(model.weights, best.group("weights"), strict=True):
+        """Give `model`, wherever it lies, the weights to keep: of the best epoch, or the average at the end."""
+        values = (
+            read_checkpoint(self._folder / self._best_name).group("weights") if is_best
+            else _arrays(self._averaging.values())
+        )  # fmt: skip
+        for variable, value in zip(model.weights, values, strict=True):
             variable.assign(value)
 
 

@@ -1,0 +1,63 @@
+"""The command of one of several hosts runs in a child process, whose end is told in a line."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+GOES_ON = "the same command on every host goes on"
+
+
+@pytest.fixture
+def waiting(free_port):
+    """A command that waits for a host 0 which never comes, and its child; at the end both are gone."""
+    command = [sys.executable, "-m", "fireweed", "train", "--data", "drawn", "--backend", "jax", "--device", "cpu",
+               "--coordinator", f"127.0.0.1:{free_port}", "--hosts", "2", "--host", "1"]  # fmt: skip
+    parent = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"KERAS_BACKEND": "jax"})
+    end = time.monotonic() + 60
+    children = []
+    while not children and time.monotonic() < end:
+        time.sleep(0.05)
+        with contextlib.suppress(psutil.Error):  # short-lived ones look for devices
+            children = [one for one in psutil.Process(parent.pid).children() if "--coordinator" in one.cmdline()]
+    while time.monotonic() < end and children[0].cpu_times().user < 0.2:  # it is past its start
+        time.sleep(0.05)
+    yield parent, children[0]
+    if parent.poll() is None:
+        parent.kill()
+    _, left = psutil.wait_procs(children, timeout=20)
+    assert not left
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "says"),
+    [
+        (signal.SIGABRT, 1, f"a host was lost, or did not come, so all hosts have stopped; {GOES_ON}"),
+        (signal.SIGKILL, 1, f"SIGKILL ended the training on this host, so that all hosts stop; {GOES_ON}"),
+    ],
+)
+def test_a_child_that_a_signal_ended_is_told_in_one_line(waiting, number, code, says):
+    parent, child = waiting
+    child.send_signal(number)
+    assert parent.communicate(timeout=30)[1].splitlines()[-1] == f"fireweed: {says}"
+    assert parent.returncode == code
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_signals_are_passed_on(waiting, number, code):
+    parent, child = waiting
+    parent.send_signal(number)
+    assert parent.wait(30) == code
+    child.wait(30)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux to end a child with its parent")
+def test_the_child_ends_with_a_parent_that_is_killed(waiting):
+    parent, _ = waiting
+    parent.kill()
+    parent.wait(30)
