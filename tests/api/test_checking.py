@@ -27,13 +27,12 @@ def test_one_device_is_held_against_nothing():
     )
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-def test_two_devices_are_checked_on_each_backend(backend):
+def test_two_devices_are_checked():
     script = (
         "from fireweed.api import checking, TrainRequest\n"
         "from fireweed.reporting import Reporter\n"
         "checking.SIDE_PX, checking.LEAST_STEPS, checking.ENOUGH_SECONDS = 32, 2, 0.0\n"
-        f"request = TrainRequest(data='drawn', device='cpu', devices=2, backend='{backend}')\n"
+        "request = TrainRequest(data='drawn', device='cpu', devices=2, backend='jax')\n"
         "for one in checking.check_devices(request, Reporter(is_silent=True)):\n"
         "    print(one.devices, one.batch, one.images_per_second > 0, one.input_per_second > 0, one.exchanged_bytes)\n"
     )

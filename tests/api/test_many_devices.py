@@ -8,57 +8,72 @@ import sys
 import numpy as np
 import pytest
 
-NET = "conv 8 /2 | fire 8 16 | gap"
 SCRIPT = """
 import json, sys
 from fireweed.api.training import TrainRequest, train_run
 from fireweed.reporting import Reporter
-backend, out, *counts = sys.argv[1:]
-for count in counts:
+backend, out, trainings = sys.argv[1:]
+for name, asked in json.loads(trainings).items():
+    settings = ("training.batch=64", *asked.pop("settings", ()))
     request = TrainRequest(
-        data="drawn", model={net!r}, backend=backend, devices=int(count), epochs=2, side=32, compile={compile!r},
-        settings=("training.batch=64", {settings}), out=f"{{out}}/{{count}}", resident={resident!r},
+        data="drawn", model="conv 8 /2 | fire 8 16 | gap", backend=backend, epochs=2, side=32, settings=settings,
+        compile=None if backend == "jax" else "none", out=f"{out}/{name}", **asked,
     )
-    print("RUN", json.dumps(train_run(request, Reporter(is_silent=True)).history()))
+    print("RUN", json.dumps({name: train_run(request, Reporter(is_silent=True)).history()}))
 """
 
 
-def histories(backend, out, *counts, settings="", resident="auto", **environ):
-    """Train on so many devices after one another, in one process that has the largest number first."""
-    script = SCRIPT.format(net=NET, compile=None if backend == "jax" else "none", settings=settings, resident=resident)
+def histories(backend, out, **trainings):
+    """Carry out trainings after one another in one process; the first must take the most devices."""
     done = subprocess.run(
-        [sys.executable, "-c", script, backend, str(out), *map(str, counts)],
-        capture_output=True, text=True, env=os.environ | {"KERAS_BACKEND": backend} | environ, check=False,
+        [sys.executable, "-c", SCRIPT, backend, str(out), json.dumps(trainings)],
+        capture_output=True, text=True, env=os.environ | {"KERAS_BACKEND": backend}, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    return [json.loads(line[4:]) for line in done.stdout.splitlines() if line.startswith("RUN ")]
+    found = {}
+    for line in done.stdout.splitlines():
+        if line.startswith("RUN "):
+            found |= json.loads(line[4:])
+    names = ("loss", "accuracy", "val_loss", "val_accuracy")
+    return {name: np.array([[row[figure] for figure in names] for row in rows]) for name, rows in found.items()}
 
 
-def figures(history):
-    return np.array([[row[name] for name in ("loss", "accuracy", "val_loss", "val_accuracy")] for row in history])
+@pytest.fixture(scope="module")
+def on_jax(tmp_path_factory):
+    return histories(
+        "jax", tmp_path_factory.mktemp("jax"), eight={"devices": 8}, one={"devices": 1},
+        resident={"devices": 8, "resident": "on"},
+    )  # fmt: skip
 
 
-@pytest.mark.parametrize(("backend", "count"), [("jax", 8), ("tensorflow", 2)])
-def test_several_devices_train_as_one_does(backend, count, tmp_path):
-    many, one = histories(backend, tmp_path, count, 1)
-    assert np.allclose(figures(many), figures(one), rtol=1e-4, atol=1e-4)
+@pytest.fixture(scope="module")
+def on_tensorflow(tmp_path_factory):
+    return histories(
+        "tensorflow", tmp_path_factory.mktemp("tensorflow"), two={"devices": 2}, one={"devices": 1},
+        apart={"devices": 2, "settings": ["training.norms=replica"]},
+    )  # fmt: skip
 
 
-def test_photos_on_the_devices_train_as_streamed_ones_do(tmp_path):
-    (resident,) = histories("jax", tmp_path / "on", 2, resident="on")
-    (streamed,) = histories("jax", tmp_path / "off", 2, resident="off")
-    assert np.allclose(figures(resident), figures(streamed), rtol=2e-3, atol=2e-3)
-    assert not np.array_equal(figures(resident), figures(streamed))  # other rounding: it was not streamed after all
+def test_eight_devices_train_as_one_does_on_jax(on_jax):
+    assert np.allclose(on_jax["eight"], on_jax["one"], rtol=1e-4, atol=1e-4)
 
 
-def test_norms_of_each_devices_share_are_others_on_tensorflow(tmp_path):
-    apart, together = histories("tensorflow", tmp_path / "apart", 2, settings="'training.norms=replica'"), None
-    together = histories("tensorflow", tmp_path / "together", 2)
-    assert abs(figures(apart[0])[-1, 0] - figures(together[0])[-1, 0]) > 1e-4
-    assert np.allclose(figures(apart[0])[:, 0], figures(together[0])[:, 0], rtol=0.2)
+def test_two_devices_train_as_one_does_on_tensorflow(on_tensorflow):
+    assert np.allclose(on_tensorflow["two"], on_tensorflow["one"], rtol=1e-4, atol=1e-4)
 
 
-def test_devices_that_xla_was_told_to_make_are_used(tmp_path):
+def test_photos_on_the_devices_train_as_streamed_ones_do(on_jax):
+    assert np.allclose(on_jax["resident"], on_jax["eight"], rtol=2e-3, atol=2e-3)
+    assert not np.array_equal(on_jax["resident"], on_jax["eight"])  # other rounding: it was not streamed after all
+
+
+def test_norms_of_each_devices_share_are_others_on_tensorflow(on_tensorflow):
+    losses, others = on_tensorflow["two"][:, 0], on_tensorflow["apart"][:, 0]
+    assert abs(others[-1] - losses[-1]) > 1e-4
+    assert np.allclose(others, losses, rtol=0.2)
+
+
+def test_devices_that_xla_was_told_to_make_are_used():
     script = (
         "from fireweed.devices import choose_device, confirm\n"
         "from fireweed.devices.layout import lay_out\n"
