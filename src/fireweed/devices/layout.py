@@ -7,7 +7,7 @@ weights stay alike. On JAX that is one compiled step over a mesh of devices, on 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from fireweed.devices.backends import WORDS, Backend
@@ -50,9 +50,20 @@ class Layout:
             import keras
 
             return keras.distribution.DataParallel(devices=list(self.devices), auto_shard_dataset=False)
-        import tensorflow as tf
+        return _mirrored(tuple(name.upper() for name in self.devices))
 
-        return tf.distribute.MirroredStrategy([name.upper() for name in self.devices])
+
+@cache
+def _mirrored(devices: tuple[str, ...]) -> Any:
+    """Return TensorFlow's strategy for these devices, the same one in every training of this process.
+
+    A second one would number its collective operations from the start again, and the runtime takes them for those of
+    the first ("Shape mismatch in the collective instance"). Parts of a CPU need none.
+    """
+    import tensorflow as tf
+
+    on_cpu = all(name.startswith("CPU") for name in devices)
+    return tf.distribute.MirroredStrategy(devices, tf.distribute.ReductionToOneDevice() if on_cpu else None)
 
 
 def lay_out(choice: DeviceChoice, batch: int, norms: str = "global", hosts: Hosts = ALONE) -> Layout:
