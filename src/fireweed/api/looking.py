@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -136,5 +137,7 @@ def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for number, column in enumerate(columns):
         is_figure = column in ("parameters", "multiply-adds", "side", "weights", "epochs", "sees")
-        table.add_column(Text(column), justify="right" if is_figure and number else "left", overflow="fold")
+        justify: JustifyMethod = "right" if is_figure and number else "left"
+        # a name is what one copies, so it stays in one piece
+        table.add_column(Text(column), justify=justify, overflow="fold", no_wrap=number == 0)
     return table
