@@ -12,10 +12,11 @@ import numpy as np
 from fireweed.api.choosing import choose_recipe
 from fireweed.api.environment import environment_facts
 from fireweed.api.limits import device_limits, matrix_rate, memory_rate
+from fireweed.api.starting import start_measuring
 from fireweed.api.timing import PASSES, measured_speed, multiply_adds
 from fireweed.api.training import TrainRequest, chosen_device
 from fireweed.data.sources import open_data
-from fireweed.devices import DeviceChoice, confirm, prepare_process
+from fireweed.devices import DeviceChoice
 from fireweed.errors import FireweedError, ModelError, RecipeError, out_of_memory
 from fireweed.models.registry import build_model, find_entry
 from fireweed.recipe import Recipe
@@ -59,9 +60,7 @@ def bench(request: BenchRequest, reporter: Reporter) -> Iterator[dict[str, Any]]
     sides, batches = _sides_and_batches(request, recipe)
     photos = _photos(request, recipe)
     choice = chosen_device(request.training, recipe.training.precision, recipe.model.name)
-    for note in (*choice.warnings, *prepare_process(choice)):
-        reporter.warn(note)
-    choice = confirm(choice)
+    choice = start_measuring(choice, reporter)
     reporter.say(f"{choice.name}: {choice.backend}, {choice.precision}")
     yield from _Bench(request, recipe, choice, photos, reporter).measure(sides, batches)
 

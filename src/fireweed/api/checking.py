@@ -9,18 +9,17 @@ import numpy as np
 
 from fireweed.api.limits import device_limits, matrix_rate
 from fireweed.api.preparing import prepare_data
-from fireweed.api.timing import PASSES, multiply_adds
+from fireweed.api.starting import start_measuring
+from fireweed.api.timing import PASSES
 from fireweed.api.training import TrainRequest, chosen_device
-from fireweed.data.plan import default_batch
-from fireweed.devices import DeviceChoice, confirm, prepare_process
+from fireweed.devices import DeviceChoice
 from fireweed.devices.backends import WORDS
 from fireweed.devices.layout import Layout, lay_out
 from fireweed.recipe import Recipe, read_recipe
 from fireweed.reporting import Reporter
-from fireweed.resolving import resolve
 from fireweed.text import counted
 
-SIDE_PX = 96
+SIDE_PX, PHOTOS_A_DEVICE = 96, 32
 WARM_UP_STEPS, LEAST_STEPS, MOST_STEPS, ENOUGH_SECONDS = 2, 4, 200, 3.0
 INPUT_STEPS = 20
 
@@ -49,10 +48,7 @@ def check_devices(request: TrainRequest, reporter: Reporter) -> list[Checked]:
     Raises:
         DeviceError: a device that is not here, or that its framework cannot use.
     """
-    choice = chosen_device(request, request.precision, "squeezenet")
-    for note in (*choice.warnings, *prepare_process(choice)):
-        reporter.warn(note)
-    choice = confirm(choice)
+    choice = start_measuring(chosen_device(request, request.precision, "squeezenet"), reporter)
     reporter.say(f"{choice.name}: {choice.backend}, {choice.precision}; squeezenet at {SIDE_PX} px")
     peak = matrix_rate() if choice.kind == "cpu" else device_limits(choice.precision)[0]
     results: list[Checked] = []
@@ -81,14 +77,11 @@ def in_words(result: Checked, one: Checked, choice: DeviceChoice) -> str:
 
 def _check(choice: DeviceChoice, peak: float, reporter: Reporter) -> Checked:
     from fireweed.api.building import TrainingParts, build_for_training, seed_everything
+    from fireweed.models.cost import total_cost
 
-    quiet = Reporter(is_silent=True)
-    asked = read_recipe("squeezenet", [f"training.phases=[{{side={SIDE_PX},epochs=100}}]"])
-    catalog = prepare_data("drawn", asked.data, quiet).catalog
-    counts = [int(count) for count in catalog.part("train").counts()]
-    # the largest of all photos' batches: what one device takes at once is the same on each
-    batch = default_batch(100 * sum(counts), choice.count)
-    recipe = resolve(asked, [100 * count for count in counts], batch, precision=choice.precision).recipe
+    recipe = read_recipe("squeezenet", [f"training.phases=[{{side={SIDE_PX},epochs=100}}]"])
+    recipe = recipe.with_training(batch=PHOTOS_A_DEVICE * choice.count, precision=choice.precision)
+    catalog = prepare_data("drawn", recipe.data, Reporter(is_silent=True)).catalog
     layout = lay_out(choice, recipe.training.batch)
     with layout.scope():
         seed_everything(0, False, choice.precision)
@@ -97,18 +90,17 @@ def _check(choice: DeviceChoice, peak: float, reporter: Reporter) -> Checked:
     try:
         rate = _steps_per_second(model, recipe, parts, layout) * recipe.training.batch
         started = time.perf_counter()
-        photos = sum(len(batch[0]) for batch in _batches(parts.training.training(parts.plan, SIDE_PX, 0, INPUT_STEPS)))
+        photos = sum(len(images) for images, _, _ in parts.training.training(parts.plan, SIDE_PX, 0, INPUT_STEPS))
         input_rate = photos / (time.perf_counter() - started)
     finally:
         parts.close()
-    weights = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
-    work = PASSES * multiply_adds(recipe.model.name, len(catalog.classes), SIDE_PX)
+    cost = total_cost(model, SIDE_PX)
     return Checked(
         devices=layout.replicas,
         batch=recipe.training.batch,
         images_per_second=rate,
-        share_of_peak=rate * work / (peak * layout.replicas if choice.kind != "cpu" else peak),
-        exchanged_bytes=2 * 4 * weights * (layout.replicas - 1) / layout.replicas,
+        share_of_peak=rate * PASSES * cost.multiply_adds / (peak * layout.replicas if choice.kind != "cpu" else peak),
+        exchanged_bytes=2 * 4 * cost.trainable_parameters * (layout.replicas - 1) / layout.replicas,
         input_per_second=input_rate,
     )
 
@@ -140,11 +132,3 @@ def _rate(seconds: Callable[[int], float]) -> float:
     while (taken := seconds(steps)) < ENOUGH_SECONDS and steps < MOST_STEPS:
         steps = min(MOST_STEPS, max(2 * steps, round(steps * ENOUGH_SECONDS / taken)))
     return steps / taken
-
-
-def _batches(dataset: Any) -> Any:
-    """Yield the batches of what the pipeline gives to either backend."""
-    if hasattr(dataset, "as_numpy_iterator"):
-        yield from dataset.as_numpy_iterator()
-    else:
-        yield from (dataset[step] for step in range(len(dataset)))

@@ -11,3 +11,10 @@ def start_framework(reporter: Reporter) -> DeviceChoice:
         reporter.warn(warning)
     prepare_process(choice)  # what came too late for a short command is not worth a word
     return confirm(choice)
+
+
+def start_measuring(choice: DeviceChoice, reporter: Reporter) -> DeviceChoice:
+    """Prepare the process and import the backend of a choice, for commands that measure; say what could not be set."""
+    for note in (*choice.warnings, *prepare_process(choice)):
+        reporter.warn(note)
+    return confirm(choice)
