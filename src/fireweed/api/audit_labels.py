@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fireweed.bundle import Bundle
 
 NET = "xception-13"
-SIDE_PX = 128
+SIDE_PX = 96  # small, since every photo is looked at, and wrong labels stand out all the same
 BATCH = 32
 
 Item = TypeVar("Item")
