@@ -26,16 +26,16 @@ PROBLEMS: dict[str, Problem] = {
     "unreadable": Problem("cannot be read", "training leaves them out: copy them again, convert or delete them"),
     "conflicting_labels": Problem("twins with different labels", "decide on one label, delete the other photos"),
     "leakage": Problem("twins in two parts", "they flatter the result: delete them from one of the parts"),
-    "damaged": Problem("damaged, read in part", "programs show them with grey or shifted parts: copy them again"),
+    "damaged": Problem("read only in part", "damaged: programs show grey or shifted parts; copy them again"),
     "label_errors": Problem("label likely wrong", "look at them, and move those that lie in the wrong class"),
     "exact_twins": Problem("equal photos", "keep one of each; a split by content keeps them on one side"),
     "near_twins": Problem("nearly equal photos", "the same picture saved, scaled or toned anew: keep the best of each"),
     "blank": Problem("nearly one colour", "they teach nothing: delete them"),
-    "wrong_endings": Problem("wrong ending", "other programs may refuse them: rename them"),
+    "wrong_endings": Problem("with a wrong ending", "other programs may refuse them: rename them"),
     "tiny": Problem("tiny", "they can teach little: find larger ones"),
     "huge": Problem("huge", "they slow reading down: scale them"),
     "narrow": Problem("long and narrow", "a middle square shows little of them: --set data.fit=pad, or crop them"),
-    "odd_modes": Problem("other colours than most", "see that they are not all of one class: a net learns that"),
+    "odd_modes": Problem("in other colours than most", "see that they are not all of one class: a net learns that"),
 }
 REMARKED = ("damaged", "blank", "wrong_endings", "tiny", "huge", "narrow", "odd_modes")
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 FOLDS = 5
 MOST_COMPONENTS = 256  # of the features: the head's time grows with them
-STRENGTH = 0.003  # of the head: inverse of the penalty, scikit-learn's C, on standardised features
+# Of the head: scikit-learn's C, the inverse of the penalty. Few photos get more, since C weighs the sum of their losses.
+STRENGTH, STRENGTH_TIMES_PHOTOS = 0.003, 9.0
 MOST_STEPS = 200
 
 
@@ -39,8 +40,8 @@ def rank_doubts(probabilities: np.ndarray, labels: np.ndarray) -> list[Doubt]:
     """Return the photos that were taken for another class than their label says, the most doubtful first.
 
     A photo is likely mislabelled where another class is at least as probable as the mean over the photos of that class
-    (confident learning's threshold, which makes up for a class that a model is never sure of). Likely ones come first;
-    among equals the margin decides, by which the other class is more probable than the label.
+    (confident learning's threshold, which makes up for a class that a model is never sure of). The order is that of the
+    label's own probability, the least probable first.
 
     Args:
         probabilities: of shape (photos, classes), by a model that did not learn from the photo judged; a row that is
@@ -59,12 +60,9 @@ def rank_doubts(probabilities: np.ndarray, labels: np.ndarray) -> list[Doubt]:
     suggested = others.argmax(axis=1)
     best = others[np.arange(count), suggested]
     doubtful = judged[best[judged] > own[judged]]
-    likely = best[doubtful] >= thresholds[suggested[doubtful]]
-    margin = best[doubtful] - own[doubtful]
-    order = np.lexsort((doubtful, -margin, ~likely))
     return [
-        Doubt(int(i), int(suggested[i]), float(own[i]), float(best[i]), bool(is_likely))
-        for i, is_likely in zip(doubtful[order], likely[order], strict=True)
+        Doubt(int(i), int(suggested[i]), float(own[i]), float(best[i]), bool(best[i] >= thresholds[suggested[i]]))
+        for i in doubtful[np.argsort(own[doubtful], kind="stable")]
     ]
 
 
@@ -93,7 +91,8 @@ def out_of_fold(features: np.ndarray, labels: np.ndarray, groups: np.ndarray, se
             known = np.unique(labels[others])
             if len(known) < 2:
                 continue
-            head = LogisticRegression(C=STRENGTH, max_iter=MOST_STEPS).fit(parts[others], labels[others])
+            strength = max(STRENGTH, STRENGTH_TIMES_PHOTOS / len(others))
+            head = LogisticRegression(C=strength, max_iter=MOST_STEPS).fit(parts[others], labels[others])
             rows = np.zeros((len(own), classes))
             rows[:, known] = head.predict_proba(parts[own])
             rows[~np.isin(labels[own], known)] = np.nan
