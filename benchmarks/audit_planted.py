@@ -4,8 +4,8 @@
 
 Plants 1% each of corrupt photos (cut off, zeros, overwritten, empty, web pages, noise), copies in another part (equal,
 saved again, scaled) and wrong labels. Writes measurements/audit.json: found of planted, photos/s of the whole command
-without a model, its peak memory; with --weights the wrong labels in the first 5% of the photos; with --many the time
-and memory for so many small photos. What is not asked for is kept from the file as it was, with its own machine.
+without a model, its peak memory, and with --weights the wrong labels in the first 5% of the photos. --many measures
+time and memory of so many small photos instead. What is not measured stays in the file, with its own machine.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from peers.summary import Spread
 from planted import Planted, many_photos, plant
 
 SHARE, FIRST = 0.01, 0.05
+SMALL_PX = 96
 OUT = Path(__file__).parents[1] / "measurements" / "audit.json"
 
 
@@ -34,40 +36,47 @@ def main() -> None:
     arguments.add_argument("photos")
     arguments.add_argument("--weights")
     arguments.add_argument("--repeats", type=int, default=3)
-    arguments.add_argument("--many", type=int, default=0)
     arguments.add_argument("--seed", type=int, default=0)
-    arguments.add_argument("--keep", help="keep the planted photos in this new folder")
+    arguments.add_argument("--many", type=int, default=0)
     asked = arguments.parse_args()
-    facts = machine_facts()
     result: dict[str, Any] = json.loads(OUT.read_text()) if OUT.is_file() else {}
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(asked.keep or temporary) / "photos"
-        catalog = open_data(asked.photos)
-        planted = plant(catalog, folder, SHARE, asked.seed)
-        before, _ = audited(asked.photos)
-        runs = [audited(str(folder)) for _ in range(asked.repeats)]
-        result["planted"] = {**found_of(planted, runs[0][0], before), **facts}
-        result["speed"] = {
+        folder = Path(temporary) / "photos"
+        parts = many(folder, asked.many) if asked.many else planted_parts(asked, folder)
+        for name, figures in parts:
+            result[name] = {**figures, **machine_facts()}
+            OUT.parent.mkdir(exist_ok=True)
+            OUT.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result, indent=1))
+
+
+def planted_parts(asked: argparse.Namespace, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Plant faults; yield what was found of them, the speed, and with weights the wrong labels that were found."""
+    planted = plant(open_data(asked.photos), folder, SHARE, asked.seed)
+    before, _ = audited(asked.photos)
+    runs = [audited(str(folder)) for _ in range(asked.repeats)]
+    yield "planted", found_of(planted, runs[0][0], before)
+    yield (
+        "speed",
+        {
             "unit": "photos/s of the whole command, start-up included",
             "photos": planted.photos,
             "photos/s": Spread.of([planted.photos / cost.seconds for _, cost in runs]).row(round),
             "CPU seconds of both cores": round(min(cost.cpu_seconds for _, cost in runs), 1),
             "peak memory, MB": round(max(cost.memory_mb for _, cost in runs)),
-            **facts,
-        }
-        save(result)
-        if asked.weights:
-            found, cost = audited(str(folder), "--weights", asked.weights)
-            result["labels"] = {**labels_found(planted, found), **cost.rounded(), **facts}
-            save(result)
-        if asked.many:
-            many = Path(temporary) / "many"
-            many_photos(many, asked.many)
-            found, cost = audited(str(many))
-            rate = {"photos/s": round(found["photos"] / cost.seconds)}
-            result["many"] = {"photos": found["photos"], "side_px": 96, **rate, **cost.rounded(), **facts}
-            save(result)
-    print(json.dumps(result, indent=1))
+        },
+    )
+    if asked.weights:
+        found, cost = audited(str(folder), "--weights", asked.weights)
+        yield "labels", {**labels_found(planted, found), **cost.rounded()}
+
+
+def many(folder: Path, count: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the time and the memory for so many small photos."""
+    many_photos(folder, count, side_px=SMALL_PX)
+    found, cost = audited(str(folder))
+    rate = round(found["photos"] / cost.seconds)
+    yield "many", {"photos": found["photos"], "side_px": SMALL_PX, "photos/s": rate, **cost.rounded()}
 
 
 @dataclass(frozen=True)
@@ -151,11 +160,6 @@ def counted(found: dict[str, list[bool]]) -> dict[str, Any]:
         "found": sum(map(sum, found.values())),
         "of each kind": {kind: f"{sum(ones)} of {len(ones)}" for kind, ones in found.items()},
     }
-
-
-def save(result: dict[str, Any]) -> None:
-    OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -48,8 +48,8 @@ def text(result: dict[str, Any]) -> str:
     if "many" in result:
         many = result["many"]
         lines.append(
-            f"{many['photos']:,} photos of {many['side_px']} px: {many['seconds']:,.0f} s, {many['peak memory, MB']:,} MB "
-            "at most."
+            f"{many['photos']:,} photos of {many['side_px']} px: {many['seconds']:,.0f} s, "
+            f"{many['CPU seconds of both cores']:,.0f} s of processor time, {many['peak memory, MB']:,} MB at most."
         )
     versions = planted["versions"]
     lines += ["", f"{planted['chip']}, {planted['cores']} cores; opencv {versions['opencv-python-headless']}, "

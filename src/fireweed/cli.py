@@ -81,7 +81,7 @@ def audit(
         str, typer.Option(help="Look for wrong labels: on, off, or auto: where a model is given.")
     ] = "auto",
     model: Annotated[Text, typer.Option(help="A run's folder or .keras file to hold labels against.")] = None,
-    weights: Annotated[Text, typer.Option(help="Xception's weights, for a quick classifier to do so.")] = None,
+    weights: Annotated[Text, typer.Option(help="Xception's weights to judge labels by: a file, or imagenet.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="All that was found as JSON.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="What to look at first, as a table.")] = False,
     html: Annotated[Text, typer.Option(help="A page with the photos, to be written.")] = None,

@@ -16,7 +16,7 @@ from fireweed.errors import DataError, ModelError, PhotoError
 from fireweed.evaluation.audit_rows import Doubts
 from fireweed.evaluation.doubtful import out_of_fold, rank_doubts
 from fireweed.files import absolute
-from fireweed.models.registry import imagenet_at_hand, keras_cache, weight_file
+from fireweed.models.registry import imagenet_at_hand
 from fireweed.reporting import Reporter, duration
 from fireweed.text import counted
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fireweed.bundle import Bundle
 
 NET = "xception-13"
+IMAGENET = "imagenet"
 SIDE_PX = 96  # small, since every photo is looked at, and wrong labels stand out all the same
 BATCH = 32
 
@@ -39,7 +40,7 @@ def find_doubts(
         catalog: photos that can be read, with their keys.
         groups: int64 of shape (photos,), equal for twins.
         model: a run's folder or a .keras file.
-        weights: a file of weights for the frozen net; None takes ImageNet's, where they are at hand.
+        weights: a file of weights for the frozen net; "imagenet" or None takes ImageNet's.
 
     Raises:
         FireweedError: the model or the weights cannot be used, or no weights are at hand.
@@ -67,8 +68,8 @@ def check_weights(weights: str | None) -> None:
     """
     if weights is None and not imagenet_at_hand(NET):
         raise ModelError(
-            f"judging labels takes a model: --model RUN, or --weights FILE with Xception's weights, which may also lie "
-            f"in {keras_cache()} as {weight_file(NET)}"
+            "judging labels takes a model, and none is at hand: give --model RUN, --weights FILE with Xception's "
+            "weights, or --weights imagenet to fetch them"
         )
 
 
@@ -80,9 +81,10 @@ def _features(catalog: Catalog, weights: str | None, reporter: Reporter) -> tupl
     from fireweed.models.registry import build_model
     from fireweed.serving.answering import outputs
 
-    net = build_model(NET, 2, weights="none" if weights else "imagenet", freeze=True)
-    if weights:
-        load_weights(net, absolute(weights))
+    is_file = weights not in (None, IMAGENET)
+    net = build_model(NET, 2, weights="none" if is_file else "imagenet", freeze=True)
+    if is_file:
+        load_weights(net, absolute(str(weights)))
     backbone, _ = split_frozen(net)
     features = np.full((len(catalog), backbone.output_shape[-1]), np.nan, np.float32)
 

@@ -29,7 +29,8 @@ class AuditRequest:
 
     labels:  "on" looks for wrong labels too, which takes a model; "auto" does so where `model` or `weights` is given.
     model:   a run's folder or a .keras file whose answers the labels are held against.
-    weights: a file of weights for the net whose features a quick classifier learns from.
+    weights: a file of weights for the net whose features a quick classifier learns from; "imagenet" fetches them if
+             need be, None takes those that are at hand.
     html:    the page to write.
     """
 
@@ -98,7 +99,7 @@ def _wants_labels(request: AuditRequest) -> bool:
     if given and request.labels == "off":
         raise FireweedError(f"{given[0]} is for judging labels, and --labels off does not; leave one of them out")
     for path in filter(None, (request.model, request.weights)):
-        if not absolute(path).exists():
+        if path != "imagenet" and not absolute(path).exists():
             raise FireweedError(f"{path} is not there; --model takes a run's folder or a .keras file, --weights a file")
     if request.labels == "on" and request.model is None:
         from fireweed.api.audit_labels import check_weights

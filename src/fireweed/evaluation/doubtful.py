@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 FOLDS = 5
 MOST_COMPONENTS = 256  # of the features: the head's time grows with them
-# Of the head: scikit-learn's C, the inverse of the penalty. Few photos get more, since C weighs the sum of their losses.
+# Of the head: scikit-learn's C, the inverse of the penalty; more for few photos, since C weighs the sum of losses.
 STRENGTH, STRENGTH_TIMES_PHOTOS = 0.003, 9.0
 MOST_STEPS = 200
 
