@@ -93,7 +93,7 @@ def train(data: str | Path, *, quiet: bool = False, settings: Sequence[str] = ()
 
 
 def build_model(
-    name_or_line: str, classes: int = 5, side: int | None = None, *, weights: str = "none", freeze: bool = False,
+    name_or_line: str, classes: int = 5, side: int | None = None, *, weights: str = "none", freeze: bool | str = False,
     dropout: float = 0.0,
 ) -> Any:  # fmt: skip
     """Build a Keras model, random weights by default; see `fireweed.models.registry.build_model` for the arguments.
