@@ -23,7 +23,7 @@ from fireweed.text import counted
 if TYPE_CHECKING:
     from fireweed.bundle import Bundle
 
-NET = "xception-13"
+NET, LAYER = "xception", "add_11"  # without its last block, whose features are of ImageNet's classes
 IMAGENET = "imagenet"
 SIDE_PX = 96  # small, since every photo is looked at, and wrong labels stand out all the same
 BATCH = 32
@@ -82,10 +82,10 @@ def _features(catalog: Catalog, weights: str | None, reporter: Reporter) -> tupl
     from fireweed.serving.answering import outputs
 
     is_file = weights not in (None, IMAGENET)
-    net = build_model(NET, 2, weights="none" if is_file else "imagenet", freeze=True)
+    net = build_model(NET, 2, weights="none" if is_file else "imagenet", freeze=LAYER)
     if is_file:
         load_weights(net, absolute(str(weights)))
-    backbone, _ = split_frozen(net)
+    backbone, _ = split_frozen(net, LAYER)
     features = np.full((len(catalog), backbone.output_shape[-1]), np.nan, np.float32)
 
     def square_of(photo: Photo) -> np.ndarray | None:
@@ -102,8 +102,11 @@ def _features(catalog: Catalog, weights: str | None, reporter: Reporter) -> tupl
         read = [i for i, square in enumerate(batch) if square is not None]
         if read:
             images = np.stack([cast(np.ndarray, batch[i]) for i in read])
-            features[start + np.array(read)] = outputs(backbone, images, BATCH)
-    return features, f"a quick classifier on features of {NET} at {SIDE_PX} px, each photo by what others teach"
+            features[start + np.array(read)] = outputs(backbone, images, BATCH).mean(axis=(1, 2))
+    return (
+        features,
+        f"a quick classifier on features of {NET} up to {LAYER} at {SIDE_PX} px, each photo by what others teach",
+    )
 
 
 def _by_bundle(catalog: Catalog, model: str, reporter: Reporter) -> tuple[np.ndarray, str]:
