@@ -66,3 +66,20 @@ def test_what_was_asked_for_is_no_warning(make_photos):
     assert len(prepared.catalog.part("train")) == 16
     line = next(line for line in said.getvalue().splitlines() if "photos_per_class" in line)
     assert line.startswith("as asked, 16 of ") and "warning" not in said.getvalue()
+
+
+def test_what_is_worth_a_look_is_said_in_a_line(make_photos):
+    said = io.StringIO()
+    folder = make_photos({"a": 30, "b": 30})
+    (folder / "a" / "000.png").rename(folder / "a" / "000.jpg")
+    (folder / "b" / "broken.png").write_bytes(b"")
+    prepare_data(str(folder), DataSettings(), Reporter(Console(file=said, width=500)))
+    lines = said.getvalue().splitlines()
+    assert "worth a look: 1 with a wrong ending (a/000.jpg)" in lines
+    assert f"fireweed audit {folder} shows them" in lines
+
+
+def test_sound_photos_get_no_such_line(make_photos):
+    said = io.StringIO()
+    prepare_data(str(make_photos({"a": 9, "b": 9}, side=100)), DataSettings(), Reporter(Console(file=said, width=500)))
+    assert "worth a look" not in said.getvalue()

@@ -2,20 +2,23 @@
 
 import dataclasses
 import os
+import shlex
 
 import numpy as np
 
+from fireweed.data.audit import remarks_on
 from fireweed.data.catalog import PARTS, Catalog
 from fireweed.data.jpegs import JpegSquares
 from fireweed.data.sources import NAMED_SETS, open_data
 from fireweed.data.split import split, thinned
-from fireweed.data.survey import survey
+from fireweed.data.survey import Survey, survey
 from fireweed.data.twins import group_twins
 from fireweed.errors import DataError
+from fireweed.evaluation.audit_rows import PROBLEMS
 from fireweed.files import absolute
 from fireweed.reporting import Reporter
 from fireweed.settings import DataSettings
-from fireweed.text import counted
+from fireweed.text import counted, readable
 
 SHOWN_UNREADABLE = 5
 FEW_TO_TRAIN, FEW_TO_VALIDATE = 5, 30  # photos of a class, and of the validation part
@@ -50,6 +53,10 @@ def prepare_data(
     catalog = split(found.catalog, groups, settings.validation, settings.test)
     used, groups = thinned(catalog, groups, settings.photos_per_class)
     describe(used, groups, reporter)
+    if remarks := remarks_line(found):
+        reporter.say(remarks)
+    if remarks or used.unreadable or len(np.unique(groups)) < len(used):
+        reporter.say(f"fireweed audit {shlex.quote(readable(used.title))} shows them")
     if len(used) < len(catalog):
         reporter.say(
             f"as asked, {len(used.part('train')):,} of {counted(len(catalog.part('train')), 'photo')} to train on are "
@@ -107,6 +114,16 @@ def describe(catalog: Catalog, groups: np.ndarray, reporter: Reporter) -> None:
             reporter.say(f"  and {len(catalog.unreadable) - SHOWN_UNREADABLE} more, listed in the report")
     for note in catalog.notes:
         reporter.warn(note)
+
+
+def remarks_line(found: Survey) -> str:
+    """Return a line on the kinds of photos that are worth a look, each with how many and one of them; else nothing."""
+    kinds = [(PROBLEMS[kind].title, remarks) for kind, remarks in remarks_on(found).items() if remarks]
+    if not kinds:
+        return ""
+    photos = found.catalog.photos
+    told = (f"{len(remarks):,} {title} ({photos[remarks[0].photo].name})" for title, remarks in kinds)
+    return "worth a look: " + ", ".join(told)
 
 
 def cut_off_note(sizes: np.ndarray) -> str:

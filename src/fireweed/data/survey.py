@@ -11,7 +11,9 @@ import numpy as np
 
 from fireweed.data.catalog import Catalog, Photo, Unreadable
 from fireweed.data.decode import read_photo_and_size
+from fireweed.data.headers import format_of
 from fireweed.data.jpegs import JpegSquares
+from fireweed.data.modes import colour_mode
 from fireweed.data.parallel import in_order
 from fireweed.data.records import read_bytes
 from fireweed.errors import DataError, PhotoError
@@ -34,12 +36,18 @@ class Survey:
     hashes:  perceptual hashes, uint64 of shape (photos,): pictures that look alike differ in few bits.
     blank:   bool of shape (photos,): nearly one colour, so that the hash says nothing.
     sizes:   height and width in pixels, upright, int32 of shape (photos, 2).
+    formats: what each file is, whatever it is called: JPEG, PNG ...
+    modes:   how each keeps its colours, see `colour_mode`.
+    damages: of the photos that can be read only in part, by position, what is wrong.
     """
 
     catalog: Catalog
     hashes: np.ndarray
     blank: np.ndarray
     sizes: np.ndarray
+    formats: tuple[str, ...]
+    modes: tuple[str, ...]
+    damages: dict[int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,9 @@ class _Seen:
     bits: int
     blank: bool
     size: tuple[int, int]
+    format: str
+    mode: str
+    damage: str
 
 
 def survey(
@@ -65,7 +76,8 @@ def survey(
     Args:
         progress: told photos.
         workers: threads; None is the number of processors.
-        least_classes: with fewer classes left there is nothing to tell apart, which is an error.
+        least_classes: with fewer classes left there is nothing to tell apart, which is an error; 0 is content with
+            no photo at all.
         squares: given the square of each photo that can be read, in the order of the result's catalog, so that nobody
             need decode it again. The hashes are then of larger pictures and may differ in a bit or two.
 
@@ -93,7 +105,7 @@ def survey(
         if isinstance(look, _Seen)
     )
     unreadable = tuple(look for look in looks if isinstance(look, Unreadable))
-    result = _without_lost_classes(_left_after(catalog, kept, unreadable))
+    result = _without_lost_classes(_left_after(catalog, kept, unreadable, least_classes))
     _check_classes(result, least_classes)
     tiny = [(photo, look.size) for photo, look in zip(kept, seen, strict=True) if min(look.size) < TINY_PX]
     return Survey(
@@ -101,6 +113,9 @@ def survey(
         np.array([look.bits for look in seen], np.uint64),
         np.array([look.blank for look in seen], bool),
         np.array([look.size for look in seen], np.int32).reshape(-1, 2),
+        tuple(look.format for look in seen),
+        tuple(look.mode for look in seen),
+        {position: look.damage for position, look in enumerate(seen) if look.damage},
     )
 
 
@@ -142,21 +157,26 @@ def _look_at_all(
 
 
 def _look_at(photo: Photo, squares: JpegSquares | None) -> tuple[_Seen | Unreadable, bytes | None]:
+    damages: list[str] = []
     try:
         data = read_bytes(photo)
         # A JPEG is decoded in small, whose pixels suffice for the hash; all its bytes are read all the same.
-        rgb, size = read_photo_and_size(data, at_least_px=_HASH_PX if squares is None else squares.side_px)
+        rgb, size = read_photo_and_size(data, _HASH_PX if squares is None else squares.side_px, damages)
     except PhotoError as error:
         return Unreadable(photo.name or photo.path, str(error)), None
     bits, variation = perceptual_hash(rgb)
     key = photo.key if photo.offset >= 0 and photo.key else hashlib.sha256(data).hexdigest()
     square = squares.encode(rgb) if squares is not None else None
-    return _Seen(key, bits, variation < BLANK_BELOW, size), square
+    name = format_of(data)
+    mode = colour_mode(data, name)
+    return _Seen(key, bits, variation < BLANK_BELOW, size, name, mode, "; ".join(damages)), square
 
 
-def _left_after(catalog: Catalog, kept: tuple[Photo, ...], unreadable: tuple[Unreadable, ...]) -> Catalog:
+def _left_after(
+    catalog: Catalog, kept: tuple[Photo, ...], unreadable: tuple[Unreadable, ...], least_classes: int
+) -> Catalog:
     all_unreadable = catalog.unreadable + unreadable
-    if not kept:
+    if not kept and least_classes:
         first = all_unreadable[0] if all_unreadable else None
         why = f"; the first: {first.name}: {first.reason}" if first else ""
         raise DataError(f"none of the {len(all_unreadable):,} photos in {catalog.title} can be read{why}")
