@@ -94,7 +94,7 @@ def _train_on(
     hosts: Hosts, request: TrainRequest, asked: Recipe, choice: DeviceChoice, started: float, reporter: Reporter
 ) -> RunFolder:
     """Prepare the photos and the run's folder, and train; host 0 alone sees the folder."""
-    prepared = prepare_data(request.data, asked.data, reporter)
+    prepared = prepare_data(request.data, asked.data, reporter, hosts=hosts)
     check_trainable(prepared.catalog, reporter)
     if asked.data.fit == "crop" and (note := cut_off_note(prepared.sizes)):
         reporter.say(note)
