@@ -61,7 +61,7 @@ def ends(processes: Sequence[subprocess.Popen[str]]) -> list[dict[str, Any] | No
     Raises:
         RuntimeError: one ended otherwise.
     """
-    texts = [one.communicate(timeout=280) for one in processes]
+    texts = [one.communicate(timeout=900) for one in processes]
     for one, (out, errors) in zip(processes, texts, strict=True):
         if "RAN " not in out and one.returncode != -signal.SIGKILL:
             raise RuntimeError(errors[-3000:])

@@ -3,8 +3,8 @@
     python benchmarks/pod_simulation.py [--records 10000000] [--hosts 64]
 
 Every host's rows of every step are made, as training would, and it is counted that each record comes once an epoch, on
-one host. A few hosts do so in processes of their own, whose time and greatest memory are measured; they hold the catalog
-of all records, as every host does. Writes measurements/pod-simulation.json.
+one host. A few hosts do so in processes of their own, whose time and greatest memory are measured; they hold the
+catalog of all records, as every host does. Writes measurements/pod-simulation.json.
 """
 
 import argparse

@@ -9,7 +9,6 @@ import pytest
 fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed")
 
 from fake_bucket import fake_bucket  # noqa: E402
-
 from fireweed.errors import RunError, StoreError  # noqa: E402
 from fireweed.mirror import Mirror, is_address, mirrored, working_folder  # noqa: E402
 

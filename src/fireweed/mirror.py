@@ -1,4 +1,4 @@
-"""A run's folder in an object store, such as gs://bucket/run: worked on in a folder here, of which the store has a copy.
+"""A run in an object store, such as gs://bucket/run: worked on in a folder here, of which the store has a copy.
 
 A store replaces objects whole, but only one at a time, and knows no rename. So files go up under names that were not
 there before; the manifest, which says which object is which file, goes last, and is the only object that is replaced.
@@ -189,7 +189,7 @@ class Mirror:
         return [name for name in names if _NAME.fullmatch(name) and name.partition("/")[0] not in NOT_MIRRORED]
 
     def _noted(self) -> tuple[str, int]:
-        """Return the state of the store that the working folder goes back to; that of an empty one where none is told."""
+        """Return the state of the store that the working folder goes back to, by default that of an empty one."""
         try:
             writer, push = json.loads((self.folder / NOTE).read_text(encoding="utf-8"))
         except (OSError, ValueError, TypeError):
