@@ -45,7 +45,7 @@ class NoTensorFlow:
 def start(*asked: dict[str, Any], killed_in: int = 0, batch: int = 64) -> subprocess.Popen[str]:
     """Start trainings after one another in a process that finds no photo decoded.
 
-    asked:     options of each `TrainRequest`.
+    asked:     options of each `TrainRequest`; with `is_judged` false its run ends where training does.
     killed_in: the epoch in which the process kills itself; 0: none.
     """
     told = json.dumps({"asked": asked, "killed_in": killed_in, "batch": batch})
@@ -146,6 +146,7 @@ def run_child(asked: list[dict[str, Any]], killed_in: int, batch: int) -> None:
     sys.meta_path.insert(0, NoTensorFlow())  # type: ignore[arg-type]
     from rich.console import Console
 
+    from fireweed.api import training
     from fireweed.api.training import TrainRequest, train_run
     from fireweed.data import squares, survey, twins
     from fireweed.errors import FireweedError
@@ -168,9 +169,10 @@ def run_child(asked: list[dict[str, Any]], killed_in: int, batch: int) -> None:
         told.update(decoded=sorted(in_training), rows=given[-1][2].rows)  # host 0 alone reads more, to judge the net
 
     recording.Recorder.on_epoch_begin, train._fit_stretches = begin_or_die, fit_and_tell
-    said, error = io.StringIO(), None
+    said, error, finish = io.StringIO(), None, training._finish
     try:
         for options in asked:
+            training._finish = finish if options.pop("is_judged", True) else lambda *given: None
             request = TrainRequest(
                 model=NET, backend="jax", device="cpu", epochs=EPOCHS, side=32,
                 settings=(f"training.batch={batch}",), **options,

@@ -18,12 +18,8 @@ import loopback_hosts
 from loopback_hosts import NET, ends, figures, history, start, train_on
 
 
-@pytest.fixture
-def photos(make_photos) -> str:
-    return str(make_photos({"a": 60, "b": 60, "c": 60}, side=32))
-
-
-def test_two_hosts_train_as_one_does_and_go_on_after_one_was_killed(photos, tmp_path):
+def test_two_hosts_train_as_one_does_and_go_on_after_one_was_killed(shared_photos, tmp_path):
+    photos = str(shared_photos)
     cut, whole = tmp_path / "cut", tmp_path / "whole"
     first, second = train_on(2, cut, photos, killed_in=2)
     assert second is None and "HostLostError: a host was lost" in first["error"]
@@ -31,7 +27,8 @@ def test_two_hosts_train_as_one_does_and_go_on_after_one_was_killed(photos, tmp_
     shutil.copytree(cut, tmp_path / "cut-one")
     first, second = train_on(2, cut, photos)  # the same command
     assert (first["error"], second["error"]) == (None, None)
-    (one,) = ends([start({"out": str(tmp_path / "cut-one"), "data": photos}, {"out": str(whole), "data": photos})])
+    alone = {"out": str(tmp_path / "cut-one"), "data": photos, "is_judged": False}
+    (one,) = ends([start(alone, {"out": str(whole), "data": photos})])
     assert one["error"] is None
 
     assert np.allclose(history(cut), history(whole), rtol=1e-4, atol=1e-4)
@@ -47,8 +44,8 @@ def test_two_hosts_train_as_one_does_and_go_on_after_one_was_killed(photos, tmp_
 
 
 @pytest.mark.long
-def test_four_hosts_train_as_one_does_and_go_on_after_one_was_killed(photos, tmp_path):
-    result = loopback_hosts.measured(4, photos, tmp_path / "four")
+def test_four_hosts_train_as_one_does_and_go_on_after_one_was_killed(shared_photos, tmp_path):
+    result = loopback_hosts.measured(4, str(shared_photos), tmp_path / "four")
     assert result["others_said"] == ["HostLostError"] and result["epochs_before_the_kill"] == 1
     assert result["greatest_difference_between_hosts"] == 0
     assert result["greatest_difference_to_one_process"] < 1e-4

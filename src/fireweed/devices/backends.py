@@ -17,17 +17,8 @@ Backend = Literal["tensorflow", "jax"]
 
 WORDS = {"tpu": "TPU", "gpu": "GPU", "cpu": "CPU"}
 TITLES = {"tensorflow": "TensorFlow", "jax": "JAX"}
-PACKAGES = {
-    "tensorflow": (
-        "tensorflow",
-        "tensorflow-cpu",
-        "tensorflow-tpu",
-        "tf-nightly",
-        "tensorflow-intel",
-        "tensorflow-macos",
-    ),
-    "jax": ("jax",),
-}
+TENSORFLOWS = ("tensorflow", "tensorflow-cpu", "tensorflow-tpu", "tf-nightly", "tensorflow-intel", "tensorflow-macos")
+PACKAGES = {"tensorflow": TENSORFLOWS, "jax": ("jax",)}
 CUDNN_PACKAGES = ("nvidia-cudnn-cu12", "nvidia-cudnn-cu13")
 OLDEST_DRIVER = {"12": 525, "13": 580}  # https://docs.jax.dev/en/latest/installation.html
 _redirecting = threading.RLock()  # standard error is all threads' own
