@@ -52,8 +52,8 @@ def batches_text(found: dict[str, Any]) -> str:
     return (
         f"{table(('batch', 'steps', *optimizers), rows)}\n"
         f"Validation accuracy on {found['photos']['validation']} drawn photos, {found['photos']['train']} to train on, "
-        f"{found['epochs']} epochs of `{found['net']}` at {found['side']} px, one seed; the rate at batch {batches[0]} is "
-        f"the best of three on these validation photos. {machine(found)}"
+        f"{found['epochs']} epochs of `{found['net']}` at {found['side']} px, one seed; the rate at batch {batches[0]} "
+        f"is the best of three on these validation photos. {machine(found)}"
     )
 
 
@@ -74,8 +74,8 @@ def pod_text(found: dict[str, Any]) -> str:
     seconds = max(host["plan_seconds"] + host["rows_of_an_epoch_seconds"] for host in hosts)
     return (
         f"{pod['records']:,} records in {pod['shards']:,} shards, {pod['hosts']} hosts, batch {pod['batch']:,}: "
-        f"{checked['steps_an_epoch']:,} steps an epoch on every host, {shares['least']:,} to {shares['most']:,} records "
-        f"and {shards['least']} shards a host, each shard read by one host, each record once an epoch "
+        f"{checked['steps_an_epoch']:,} steps an epoch on every host, {shares['least']:,} to {shares['most']:,} "
+        f"records and {shards['least']} shards a host, each shard read by one host, each record once an epoch "
         f"({checked['epochs']} epochs counted). A host's plan and the rows of an epoch take {seconds:.0f} s, and its "
         f"process {peak:.1f} GB at most, the catalog of all records among them ({len(hosts)} hosts measured). "
         f"{machine(found['machine'])}"
@@ -83,13 +83,7 @@ def pod_text(found: dict[str, Any]) -> str:
 
 
 def loopback_text(found: dict[str, Any]) -> str:
-    head = (
-        "hosts",
-        "losses apart, hosts",
-        "losses apart, one process",
-        "photos surveyed",
-        "photos to train on decoded",
-    )
+    head = ("hosts", "between hosts", "to one process", "photos surveyed by each", "photos decoded to train on")
     rows = [
         (
             f"{one['hosts']}",
@@ -101,7 +95,8 @@ def loopback_text(found: dict[str, Any]) -> str:
         )
         for one in found["results"]
     ]
-    return f"{table(head, rows)}\nThe photos are {found['data']}, the net `{found['net']}`. {machine(found['machine'])}"
+    notes = "The second and third column are the greatest differences of a loss or accuracy, the kill and all."
+    return f"{table(head, rows)}\n{notes} The photos are {found['data']}, the net `{found['net']}`. {machine(found['machine'])}"
 
 
 def machine(found: dict[str, Any]) -> str:
