@@ -96,7 +96,8 @@ def loopback_text(found: dict[str, Any]) -> str:
         for one in found["results"]
     ]
     notes = "The second and third column are the greatest differences of a loss or accuracy, the kill and all."
-    return f"{table(head, rows)}\n{notes} The photos are {found['data']}, the net `{found['net']}`. {machine(found['machine'])}"
+    what = f"The photos are {found['data']}, the net `{found['net']}`."
+    return f"{table(head, rows)}\n{notes} {what} {machine(found['machine'])}"
 
 
 def machine(found: dict[str, Any]) -> str:
