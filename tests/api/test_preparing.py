@@ -5,7 +5,6 @@ import shutil
 
 import numpy as np
 import pytest
-from hosts_in_threads import on_all
 from rich.console import Console
 
 from fireweed.api.preparing import check_trainable, cut_off_note, prepare_data
@@ -13,6 +12,7 @@ from fireweed.data.catalog import Catalog, Photo
 from fireweed.errors import DeviceError
 from fireweed.reporting import Reporter
 from fireweed.settings import DataSettings
+from hosts_in_threads import on_all
 
 
 def warned(train, validation):

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hosts_in_threads import on_all
 
 from fireweed.data import buckets, records
 from fireweed.data.catalog import Photo
 from fireweed.data.records import index_shards, read_bytes
 from fireweed.errors import DataError, PhotoError
+from hosts_in_threads import on_all
 
 tf = pytest.importorskip("tensorflow")
 

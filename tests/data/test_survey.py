@@ -7,7 +7,6 @@ from pathlib import Path
 import imagehash
 import numpy as np
 import pytest
-from hosts_in_threads import on_all
 from PIL import Image
 
 from fireweed.data import survey as module
@@ -15,6 +14,7 @@ from fireweed.data.catalog import Catalog, Photo, Unreadable, catalog_of
 from fireweed.data.drawn import draw_photo
 from fireweed.data.survey import perceptual_hash, survey
 from fireweed.errors import DataError
+from hosts_in_threads import on_all
 
 
 def _catalog(folder: Path) -> Catalog:
