@@ -46,9 +46,11 @@ class Size:
     photos_a_class: int = 480
     epochs: int = 36
     batches: tuple[int, ...] = (32, 64, 128, 256, 512, 1024)
+    optimizers: tuple[str, ...] = ("adam", "sgd", "lars")
+    rates: int = 3
 
 
-SMOKE = Size(photos_a_class=24, epochs=2, batches=(8, 32))
+SMOKE = Size(photos_a_class=24, epochs=2, batches=(8, 32), optimizers=("lars",), rates=2)
 
 
 def scaled(optimizer: str, rate: float, ratio: float) -> float:
@@ -84,8 +86,8 @@ def study(size: Size) -> dict[str, Any]:
         return rows[-1]
 
     least, most = size.batches[0], size.batches[-1]
-    for optimizer, rates in RATES.items():
-        tried = [train(optimizer, least, rate, WARM_UP, "search") for rate in rates]
+    for optimizer in size.optimizers:
+        tried = [train(optimizer, least, rate, WARM_UP, "search") for rate in RATES[optimizer][: size.rates]]
         best = max(tried, key=lambda row: row["accuracy"])
         best["kind"] = "scaled"
         for batch in size.batches[1:]:
