@@ -56,13 +56,14 @@ def test_a_run_in_a_store_goes_on_on_another_machine(store, make_photos, tmp_pat
     assert figures["photos"] > 0 and path.is_relative_to(tmp_path / "third")
 
 
-def test_a_store_that_cannot_be_written_for_a_while_does_not_stop_the_training(store, make_photos, monkeypatch):
+def test_a_store_that_cannot_be_written_for_a_while_does_not_stop_the_training(store, monkeypatch):
     from fireweed.api.run_folders import run_folder
     from fireweed.devices.hosts import ALONE
 
     said = io.StringIO()
     with run_folder("memory://bucket/other", "name", ALONE, Reporter(Console(file=said, width=500))) as (folder, save):
-        (folder.path / "recipe.toml").write_text("a")
+        folder.make()
+        folder.file("recipe.toml").write_text("a")
         with monkeypatch.context() as patched:
             patched.setattr(store, "pipe_file", lambda *_: (_ for _ in ()).throw(OSError("no route to host")))
             save()
