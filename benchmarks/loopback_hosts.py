@@ -151,24 +151,23 @@ def run_child(asked: list[dict[str, Any]], killed_in: int, batch: int) -> None:
     from fireweed.data import squares, survey, twins
     from fireweed.errors import FireweedError
     from fireweed.reporting import Reporter
-    from fireweed.training import recording, train
+    from fireweed.training import recording
 
     surveyed, looked_at, in_training = [], [], set()
     survey.read_bytes = _noted(survey.read_bytes, lambda photo: surveyed.append(photo.name))
     twins.read_bytes = _noted(twins.read_bytes, lambda photo: looked_at.append(photo.name))
     squares.read_bytes = _noted(squares.read_bytes, lambda photo: in_training.add((photo.part, photo.key)))
-    begin, fit, told = recording.Recorder.on_epoch_begin, train._fit_stretches, {}
+    begin, told = recording.Recorder.on_epoch_begin, {}
 
     def begin_or_die(self: Any, epoch: int, logs: Any = None) -> None:
         if epoch + 1 == killed_in:
             os.kill(os.getpid(), signal.SIGKILL)
         begin(self, epoch, logs)
 
-    def fit_and_tell(*given: Any) -> None:
-        fit(*given)
-        told.update(decoded=sorted(in_training), rows=given[-1][2].rows)  # host 0 alone reads more, to judge the net
+    def tell(self: Any, logs: Any = None) -> None:
+        told.update(decoded=sorted(in_training), rows=list(self.rows))  # host 0 alone reads more, to judge the net
 
-    recording.Recorder.on_epoch_begin, train._fit_stretches = begin_or_die, fit_and_tell
+    recording.Recorder.on_epoch_begin, recording.Recorder.on_train_end = begin_or_die, tell
     said, error, finish = io.StringIO(), None, training._finish
     try:
         for options in asked:
