@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fireweed.text import counted
 from marked import fill, told
 from speed_tables import NONE, table
 
@@ -69,13 +70,14 @@ def one_device_text(found: dict[str, Any]) -> str:
 
 def pod_text(found: dict[str, Any]) -> str:
     pod, checked, hosts = found["pod"], found["checked"], found["hosts_measured"]
-    shares, shards = checked["records_of_a_host"], checked["shards_of_a_host"]
+    shares, shards = checked["records_of_a_host"], checked["shards_of_a_host"]["most"]
+    readers = counted(checked["hosts_that_read_a_shard"]["most"], "host")
     peak = max(host["peak_bytes"] for host in hosts) / 1e9
     seconds = max(host["plan_seconds"] + host["rows_of_an_epoch_seconds"] for host in hosts)
     return (
         f"{pod['records']:,} records in {pod['shards']:,} shards, {pod['hosts']} hosts, batch {pod['batch']:,}: "
         f"{checked['steps_an_epoch']:,} steps an epoch on every host, {shares['least']:,} to {shares['most']:,} "
-        f"records and {shards['least']} shards a host, each shard read by one host, each record once an epoch "
+        f"records and {shards:,} shards a host, each shard read by {readers}, each record once an epoch "
         f"({checked['epochs']} epochs counted). A host's plan and the rows of an epoch take {seconds:.0f} s, and its "
         f"process {peak:.1f} GB at most, the catalog of all records among them ({len(hosts)} hosts measured). "
         f"{machine(found['machine'])}"
