@@ -46,7 +46,7 @@ def train(
     setting: Annotated[list[str], typer.Option("--set", help="Any setting: training.batch=16.")] = [],  # noqa: B006
     augment: Annotated[bool, typer.Option("--augment/--no-augment", help="Vary the training photos.")] = True,
     flip: Annotated[bool, typer.Option("--flip/--no-flip", help="Mirror training photos.")] = True,
-    out: Annotated[Text, typer.Option(help="The run's folder; by default runs/NAME-HASH.")] = None,
+    out: Annotated[Text, typer.Option(help="The run's folder, or gs://BUCKET/RUN; by default runs/NAME-HASH.")] = None,
     deterministic: Annotated[bool, typer.Option(help="Repeat exactly on this machine; slower.")] = False,
     compile: Annotated[Text, typer.Option(help="auto, xla or none: what compiles the steps; auto measures.")] = None,
     device: Device = "auto", devices: Devices = None, backend: Backend = None, precision: Precision = None,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fireweed.api.run_folders import local_path
 from fireweed.api.starting import start_framework
 from fireweed.api.training import TrainRequest, train_run
 from fireweed.api.using import evaluate_run, open_model
@@ -110,9 +111,9 @@ def build_model(
 
 
 def open_trained(path: str | Path) -> Run:
-    """Return the run in a folder.
+    """Return the run in a folder, or in an object store, from which it is fetched.
 
     Raises:
         RunError: there is none.
     """
-    return Run(open_run(path))
+    return Run(open_run(local_path(path)))

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from fireweed.data.jpegs import JpegSquares
 from fireweed.data.modes import colour_mode
 from fireweed.data.parallel import in_order
 from fireweed.data.records import read_bytes
+from fireweed.devices.hosts import ALONE, Hosts
 from fireweed.errors import DataError, PhotoError
 
 Progress = Callable[[int, int], None]
@@ -67,6 +69,7 @@ def survey(
     workers: int | None = None,
     least_classes: int = 2,
     squares: JpegSquares | None = None,
+    hosts: Hosts = ALONE,
 ) -> Survey:
     """Read and fully decode every photo of the catalog once, in a pool of threads; leave out what cannot be read.
 
@@ -80,6 +83,7 @@ def survey(
             no photo at all.
         squares: given the square of each photo that can be read, in the order of the result's catalog, so that nobody
             need decode it again. The hashes are then of larger pictures and may differ in a bit or two.
+        hosts: of several, each reads its share of the photos, which all list in the same order, and tells the others.
 
     Raises:
         DataError: no photo can be read, or too few classes are left.
@@ -89,15 +93,7 @@ def survey(
 
     cv2.setNumThreads(1)  # each photo is one thread's work; OpenCV's own threads would only add to those here
     photos = catalog.photos
-    chunks = [photos[start : start + _PHOTOS_AT_ONCE] for start in range(0, len(photos), _PHOTOS_AT_ONCE)]
-    looks: list[_Seen | Unreadable] = []
-    results = in_order(functools.partial(_look_at_all, squares), chunks, workers)
-    for look, square in itertools.chain.from_iterable(results):
-        looks.append(look)
-        if squares is not None and square is not None:
-            squares.add(square)
-        if progress and (len(looks) % _PHOTOS_AT_ONCE == 0 or len(looks) == len(photos)):
-            progress(len(looks), len(photos))
+    looks = _looks_of_all(photos, progress, workers, squares, hosts)
     seen = [look for look in looks if isinstance(look, _Seen)]
     kept = tuple(
         dataclasses.replace(photo, key=look.key)
@@ -117,6 +113,36 @@ def survey(
         tuple(look.mode for look in seen),
         {position: look.damage for position, look in enumerate(seen) if look.damage},
     )
+
+
+def _looks_of_all(
+    photos: tuple[Photo, ...], progress: Progress | None, workers: int | None, squares: JpegSquares | None, hosts: Hosts
+) -> list[_Seen | Unreadable]:
+    """Return what is to be seen of each photo; this host has looked at its own share of successive ones."""
+    if hosts.count == 1:
+        return _looks(photos, progress, workers, squares)
+    first, last = (len(photos) * index // hosts.count for index in (hosts.index, hosts.index + 1))
+
+    def look() -> list[tuple[Any, ...]]:
+        return [dataclasses.astuple(one) for one in _looks(photos[first:last], progress, workers, None)]
+
+    rows = itertools.chain.from_iterable(hosts.gather(look))
+    return [Unreadable(*row) if len(row) == 2 else _Seen(*row[:3], (row[3][0], row[3][1]), *row[4:]) for row in rows]
+
+
+def _looks(
+    photos: tuple[Photo, ...], progress: Progress | None, workers: int | None, squares: JpegSquares | None
+) -> list[_Seen | Unreadable]:
+    chunks = [photos[start : start + _PHOTOS_AT_ONCE] for start in range(0, len(photos), _PHOTOS_AT_ONCE)]
+    looks: list[_Seen | Unreadable] = []
+    results = in_order(functools.partial(_look_at_all, squares), chunks, workers)
+    for look, square in itertools.chain.from_iterable(results):
+        looks.append(look)
+        if squares is not None and square is not None:
+            squares.add(square)
+        if progress and (len(looks) % _PHOTOS_AT_ONCE == 0 or len(looks) == len(photos)):
+            progress(len(looks), len(photos))
+    return looks
 
 
 def perceptual_hash(rgb: np.ndarray) -> tuple[int, float]:
