@@ -126,8 +126,15 @@ def _looks_of_all(
     def look() -> list[tuple[Any, ...]]:
         return [dataclasses.astuple(one) for one in _looks(photos[first:last], progress, workers, None)]
 
-    rows = itertools.chain.from_iterable(hosts.gather(look))
-    return [Unreadable(*row) if len(row) == 2 else _Seen(*row[:3], (row[3][0], row[3][1]), *row[4:]) for row in rows]
+    return [_told(row) for row in itertools.chain.from_iterable(hosts.gather(look))]
+
+
+def _told(row: tuple[Any, ...]) -> _Seen | Unreadable:
+    """Return what a host told of a photo, all tuples of which came as lists."""
+    if len(row) == len(dataclasses.fields(Unreadable)):
+        return Unreadable(*row)
+    key, bits, blank, (height, width), kind, mode, damage = row
+    return _Seen(key, bits, blank, (height, width), kind, mode, damage)
 
 
 def _looks(
