@@ -40,7 +40,8 @@ def written_aside(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise explained(error, path) from error
     finally:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the disk may be broken altogether; the next start removes scraps
+            aside.unlink(missing_ok=True)
 
 
 def remove_scraps(folder: Path) -> None:
