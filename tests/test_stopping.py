@@ -16,6 +16,7 @@ PROGRAM = """
 import sys, time
 from fireweed import stopping
 stopping.GRACE_SECONDS = 0.5
+stopping.own_process()
 with stopping.signals_noted() as stops, stops.deferred():
     print("ready", flush=True)
     time.sleep(60)  # as a step that does not end
@@ -45,6 +46,15 @@ def test_a_second_ctrl_c_ends_the_process_at_once_and_the_first_is_told():
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130 and "stopped at once" in said
+
+
+def test_a_second_ctrl_c_in_a_process_of_somebody_else_is_an_exception_at_once():
+    with pytest.raises(KeyboardInterrupt), signals_noted() as stops, stops.deferred():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(10)
+        raise AssertionError("it was to be obeyed")
 
 
 def test_a_key_that_comes_twice_since_a_wrapper_passes_it_on_counts_once():

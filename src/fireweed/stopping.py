@@ -33,6 +33,7 @@ class Stops:
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self._noted_at = 0.0
         self._is_deferred = False
 
     @contextmanager
@@ -57,9 +58,11 @@ class Stops:
         raise Terminated(128 + (self.number or signal.SIGTERM))
 
     def note(self, number: int, frame: FrameType | None = None) -> None:
-        """Note a signal; a handler in the main thread."""
-        self.number = number
-        if not self._is_deferred:
+        """Note a signal; a handler in the main thread. A second Ctrl-C is obeyed at once, by the thread or here."""
+        is_second = number == signal.SIGINT and self.number == number and not _is_program
+        is_second = is_second and time.monotonic() - self._noted_at > ONE_KEY_SECONDS
+        self.number, self._noted_at = number, time.monotonic()
+        if is_second or not self._is_deferred:
             self.carry_out()
 
     def told(self, number: int) -> str:
@@ -71,6 +74,17 @@ class Stops:
 
 
 _active: Stops | None = None
+_is_program = False
+
+
+def own_process() -> None:
+    """Say that this process is Fireweed's command line, which a second Ctrl-C may end; a notebook's is not."""
+    global _is_program
+    _is_program = True
+    for name in ENDING:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, end_early)
 
 
 @contextmanager
@@ -134,22 +148,27 @@ class _Listener:
         self._stops, self._ours, self._heard = stops, ours, heard
         self._interrupted = 0.0
         self._timer: threading.Timer | None = None
+        self._has_ended = False
+        self._turn = threading.Lock()  # a signal may still be on its way when what it was to stop has ended
 
     def listen(self) -> None:
         with self._heard:
             while numbers := self._heard.recv(64):
                 for number in numbers:
-                    if number in self._ours:
-                        self._hear(number)
+                    with self._turn:
+                        if number in self._ours and not self._has_ended:
+                            self._hear(number)
 
     def give_up(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        with self._turn:
+            self._has_ended = True
+            if self._timer is not None:
+                self._timer.cancel()
 
     def _hear(self, number: int) -> None:
         now = time.monotonic()
         if number == signal.SIGINT:
-            if self._interrupted and now - self._interrupted > ONE_KEY_SECONDS:
+            if _is_program and self._interrupted and now - self._interrupted > ONE_KEY_SECONDS:
                 _end(130, "fireweed: stopped at once; the same command goes on from the last checkpoint")
             if self._interrupted:
                 return

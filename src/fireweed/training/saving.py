@@ -48,7 +48,7 @@ class Saver(keras.callbacks.Callback):
     minutes:      between checkpoints within an epoch; 0 for none; None for the default, with a limit on their share of
                   the time.
     seconds:      that checkpoints have taken in this process.
-    accumulators: variables in which the loss and the accuracy of an epoch add up; set when the net is compiled.
+    metrics:      in which the loss and the accuracy of an epoch add up; set when the net is compiled.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Saver(keras.callbacks.Callback):
         self._minutes = minutes
         self.writes = hosts.is_first
         self.seconds = 0.0
-        self.accumulators: list[Any] = []
+        self.metrics: list[keras.Metric] = []
         self._accumulated: list[np.ndarray] = []  # of the steps of an epoch that is validated
         self._to_put_back: list[np.ndarray] = []
         self._saved_at = time.monotonic()
@@ -81,9 +81,13 @@ class Saver(keras.callbacks.Callback):
     def _best_name(self) -> str:
         return f"best-{self._recorder.best_epoch:06d}.npz"
 
+    @property
+    def _accumulators(self) -> list[Any]:
+        return [variable for metric in self.metrics for variable in metric.variables]
+
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         if self._to_put_back:  # only now: Keras begins an epoch with metrics at zero
-            for variable, value in zip(self.accumulators, self._to_put_back, strict=True):
+            for variable, value in zip(self._accumulators, self._to_put_back, strict=True):
                 variable.assign(value)
             self._to_put_back = []
 
@@ -93,7 +97,7 @@ class Saver(keras.callbacks.Callback):
             self._save()
 
     def on_test_begin(self, logs: dict | None = None) -> None:
-        self._accumulated = as_arrays(self.accumulators)
+        self._accumulated = as_arrays(self._accumulators)
         self._stop_if_asked()
 
     def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
@@ -151,7 +155,7 @@ class Saver(keras.callbacks.Callback):
         if averaging.is_on:
             checkpoint.put("average", as_arrays(averaging.values()))
         if recorder.step:
-            added = self._accumulated or as_arrays(values_now(self._twin, self.accumulators))
+            added = self._accumulated or as_arrays(values_now(self._twin, self._accumulators))
             checkpoint.put("accumulators", added)
         return checkpoint
 

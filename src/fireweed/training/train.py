@@ -227,14 +227,14 @@ def _fit_stretches(
     while not recorder.has_ended and (stretch := course.next_stretch(recorder.epochs_done, recorder.step)):
         recorder.side = stretch.side
         if stretch.phase != phase:
-            save.accumulators = compile_model(twin, optimizer, settings.compile)
+            save.metrics = compile_model(twin, optimizer, settings.compile)
             phase = stretch.phase
         callbacks: list[keras.callbacks.Callback] = [course, averaging, health, recorder, save]
         if save.writes:
             callbacks.append(tensorboard(folder / "logs", lambda: course.rate_after(recorder.steps_done)))
         try:
             if recorder.is_trained:
-                _validate(twin, data, recorder.epochs_done, callbacks)
+                _validate(twin, data, recorder.epochs_done, callbacks, save.metrics)
             else:
                 _fit(twin, data, stretch, recorder, callbacks)
         except Exception as error:
@@ -263,14 +263,17 @@ def _fit(
     )
 
 
-def _validate(twin: keras.Model, data: TrainingInput, epoch: int, callbacks: list[keras.callbacks.Callback]) -> None:
+def _validate(
+    twin: keras.Model, data: TrainingInput, epoch: int, callbacks: list[keras.callbacks.Callback],
+    metrics: list[keras.Metric],
+) -> None:  # fmt: skip
     """Do what `fit` does after the last step of an epoch, for one that was stopped then."""
     watched = keras.callbacks.CallbackList(callbacks, add_history=True, model=twin)
     twin.stop_training = False
     watched.on_train_begin()
     twin.reset_metrics()
     watched.on_epoch_begin(epoch)
-    logs = dict(twin.get_metrics_result())
+    logs = {metric.name: float(metric.result()) for metric in metrics}
     validated = twin.evaluate(data.validation, verbose=0, callbacks=watched, return_dict=True)
     logs |= {f"val_{name}": value for name, value in validated.items()}
     watched.on_epoch_end(epoch, logs)
@@ -279,10 +282,10 @@ def _validate(twin: keras.Model, data: TrainingInput, epoch: int, callbacks: lis
 
 def compile_model(
     model: keras.Model, optimizer: keras.optimizers.Optimizer | None = None, compile: str = "auto"
-) -> list[Any]:
+) -> list[keras.Metric]:
     """Compile for batches of the pipeline, whose weights act on the loss and leave the accuracy alone.
 
-    Returns the variables in which the loss and the accuracy of an epoch add up.
+    Returns the metrics in which the loss and the accuracy of an epoch add up.
 
     compile: "xla" or "none", as `training/choices.py` chose; "auto", in runs that were resolved before there was a
              choice, is none on a CPU. JAX has XLA only, also where a run goes on that TensorFlow began.
@@ -297,7 +300,7 @@ def compile_model(
     model.compile(
         optimizer=optimizer, loss=keras.losses.CategoricalCrossentropy(), weighted_metrics=[accuracy], jit_compile=jit
     )
-    return [*model.metrics[0].variables, *accuracy.variables]
+    return [model.metrics[0], accuracy]
 
 
 def tensorboard(folder: Path, rate: Callable[[], float]) -> keras.callbacks.Callback:
