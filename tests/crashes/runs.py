@@ -13,19 +13,18 @@ import threading
 import time
 from pathlib import Path
 
-from fireweed.api.starting import start_framework
 from fireweed.cli import run
-from fireweed.reporting import Reporter
+from fireweed.devices import choose_device, prepare_process
 
 MOST_CALLS = 1_000_000
 
 
 def main() -> None:
     """Answer requests, a line of JSON each: arguments, folder, fault, mode (0, 1: kill, 2: full disk), kill_after."""
+    prepare_process(choose_device("cpu", backend="tensorflow"))
     import fireweed.api.featuring
     import fireweed.api.finishing  # noqa: F401 - what a training imports, so that no child has to
 
-    start_framework(Reporter(is_silent=True))
     faults = ctypes.CDLL(None)
     kinds = ctypes.create_string_buffer(MOST_CALLS)
     answers = os.fdopen(os.dup(1), "w")

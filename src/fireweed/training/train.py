@@ -36,6 +36,7 @@ from fireweed.training.recording import Recorder
 from fireweed.training.saving import Saver, found_checkpoint
 from fireweed.training.schedules import learning_rates
 from fireweed.training.seeding import set_seeds
+from fireweed.training.validating import validate
 
 
 @dataclass
@@ -234,7 +235,7 @@ def _fit_stretches(
             callbacks.append(tensorboard(folder / "logs", lambda: course.rate_after(recorder.steps_done)))
         try:
             if recorder.is_trained:
-                _validate(twin, data, recorder.epochs_done, callbacks, save.metrics)
+                validate(twin, data.validation, recorder.epochs_done, callbacks, save.metrics)
             else:
                 _fit(twin, data, stretch, recorder, callbacks)
         except Exception as error:
@@ -261,23 +262,6 @@ def _fit(
         verbose=0,
         callbacks=PromptCallbacks(callbacks, add_history=True, model=twin) if queues_steps() else callbacks,
     )
-
-
-def _validate(
-    twin: keras.Model, data: TrainingInput, epoch: int, callbacks: list[keras.callbacks.Callback],
-    metrics: list[keras.Metric],
-) -> None:  # fmt: skip
-    """Do what `fit` does after the last step of an epoch, for one that was stopped then."""
-    watched = keras.callbacks.CallbackList(callbacks, add_history=True, model=twin)
-    twin.stop_training = False
-    watched.on_train_begin()
-    twin.reset_metrics()
-    watched.on_epoch_begin(epoch)
-    logs = {metric.name: float(metric.result()) for metric in metrics}
-    validated = twin.evaluate(data.validation, verbose=0, callbacks=watched, return_dict=True)
-    logs |= {f"val_{name}": value for name, value in validated.items()}
-    watched.on_epoch_end(epoch, logs)
-    watched.on_train_end(logs)
 
 
 def compile_model(
