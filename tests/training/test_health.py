@@ -48,7 +48,7 @@ def lost_in_second_epoch(monkeypatch):
 def test_the_last_good_weights_are_there_after_a_loss_that_is_no_number(tmp_path, monkeypatch):
     lost_in_second_epoch(monkeypatch)
     model = t.net()
-    with pytest.raises(DivergedError, match=r"epoch 2: the learning rate .* peak=0\.0025") as error:
+    with pytest.raises(DivergedError, match=r"epoch 2: the learning rate .*peak=0\.0025") as error:
         t.run(tmp_path, t.recipe(optimizer="sgd"), model, checkpoint_minutes=1e-9)
     outcome = error.value.outcome
     assert len(outcome.history) == 1 and outcome.model is model

@@ -112,9 +112,8 @@ def train(
                 model.set_weights(first_weights)
             lowered = max(lowered, found.facts.get("lowered", []) if found else [], key=len)
             work = _Work(model, recipe, data, folder, reporter, budget, hosts, stops, lowered, checkpoint_minutes)
-            for note in notes:
-                reporter.warn(note)
-            work.begin(found)
+            work.begin(found, notes)
+            found = None  # it is as large as all that it was put back into
             try:
                 with stops.deferred():
                     work.fit()
@@ -164,10 +163,14 @@ class _Work:
         self._watchers = (self._course, self._averaging, self.recorder, self.save, health)
         self._lowered = lowered
         self._resumed_at: int | None = None
+        self._notes: list[str] = []
 
-    def begin(self, found: Checkpoint | None) -> None:
-        """Go on from a checkpoint, or begin."""
+    def begin(self, found: Checkpoint | None, notes: list[str]) -> None:
+        """Go on from a checkpoint, or begin; notes: what there is to say about damaged ones."""
         self._averaging.start(self._twin)
+        self._notes = notes
+        for note in notes:
+            self._reporter.warn(note)
         if found is None:
             return
         self.save.put_back(found)
@@ -192,8 +195,8 @@ class _Work:
                 with quietly():  # Keras imports TensorFlow here, where it is installed
                     model = type(model).from_config(model.get_config())
                 self._keep_in(model)
-        notes = [f"the loss was not a number in epoch {epoch}; gone back, at half the rate" for epoch in self._lowered]
-        notes += course.notes(recorder.epochs_done, recorder.stopped_early)
+        lost = (f"the loss was not a number in epoch {epoch}; gone back, at half the rate" for epoch in self._lowered)
+        notes = [*self._notes, *lost, *course.notes(recorder.epochs_done, recorder.stopped_early)]
         return Outcome(
             recorder.rows, course.rates_taken(), recorder.kept_epoch, recorder.keeps_best, recorder.stopped_early,
             self._resumed_at, model, notes, ended_at, recorder.speeds.images_per_second(), self.save.seconds,
