@@ -124,10 +124,14 @@ def check_end(runs: Runs, folder: Path, whole: Path) -> None:
 def killed_at_random(runs: Runs, whole: tuple, folder: Path, kills: int, seed: int) -> Counter:
     """Kill so many runs, each at some moment of the time that a run takes, and go on with each to its end."""
     places: Counter = Counter()
-    for moment in np.random.default_rng(seed).uniform(0, whole[1], kills):
-        stopped = runs.run(folder, kill_after=float(moment))
-        assert stopped["code"] in (-9, 0), stopped["said"]
-        places["after it had ended" if stopped["code"] == 0 else check_left(folder)] += 1
+    moments, seconds = np.random.default_rng(seed), whole[1]
+    while places.total() < kills:
+        stopped = runs.run(folder, kill_after=float(moments.uniform(0, seconds)))
+        if stopped["code"] == 0:  # the machine is quicker now, and the run had ended
+            seconds = stopped["seconds"]
+        else:
+            assert stopped["code"] == -9, stopped["said"]
+            places[check_left(folder)] += 1
         check_end(runs, folder, whole[0])
     return places
 
