@@ -121,6 +121,9 @@ def test_show_and_models_and_recipes_and_devices(tmp_path, capsys):
     ("arguments", "word"),
     [
         (["train", "--data", "NOWHERE"], "NOWHERE"),
+        (["train", "--recipe", "demo"], "--data"),
+        (["train", "--repeat", "NOWHERE"], "NOWHERE"),
+        (["train", "--repeat", "NOWHERE", "--epochs", "3"], "--epochs"),
         (["train", "--data", "drawn", "--model", "squeznet"], "squeezenet"),
         (["train", "--data", "drawn", "--model", "conv 32 | fyre 24 48 | gap"], "fyre"),
         (["train", "--data", "drawn", "--set", "training.epoks=3"], "epochs"),

@@ -35,3 +35,8 @@ def test_the_commands_load_no_framework_before_they_need_one():
 def test_every_module_says_what_it_is_for():
     texts = {path.name: path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py")}
     assert not [name for name, text in texts.items() if text.strip() and not ast.get_docstring(ast.parse(text))]
+
+
+def test_no_time_that_passes_is_taken_from_a_clock_that_jumps():
+    found = {path.name for path in SOURCE.rglob("*.py") if "time.time()" in path.read_text(encoding="utf-8")}
+    assert found == {"events.py", "process.py"}, "dates of TensorBoard's, and when this process began"

@@ -126,3 +126,24 @@ def test_a_file_in_place_of_a_folder_of_the_run_is_refused(started):
     (started.path / "logs").write_text("mine")
     with pytest.raises(RunError, match="logs"):
         started.check_usable(FACTS)
+
+
+def test_a_run_is_set_aside_under_the_next_free_name(started):
+    before = contents(started)
+    kept = started.set_aside()
+    assert kept.name == "run-before-1" and not started.path.exists()
+    assert {name: data for name, data in contents(RunFolder(kept)).items() if name != ".lock"} == before
+    assert started.set_aside() is None
+    started.make()
+    assert started.set_aside() is None, "an empty folder is no run"
+    started.start(FACTS, read_recipe("demo"), CATALOG, [0, 1])
+    assert started.set_aside().name == "run-before-2"
+
+
+def test_a_run_in_use_or_a_folder_of_others_is_not_set_aside(started):
+    with started.alone(), pytest.raises(RunError, match="another process is training"):
+        RunFolder(started.path).set_aside()
+    (started.path / "notes.txt").write_text("mine")
+    with pytest.raises(RunError, match=r"notes\.txt"):
+        started.set_aside()
+    assert started.is_started

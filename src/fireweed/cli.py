@@ -5,16 +5,31 @@ import io
 import json
 import os
 import sys
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
+import typer.core
 
 from fireweed.errors import FireweedError, HostLostError
+from fireweed.stopping import Terminated
 from fireweed.text import counted
 from fireweed.version import __version__
 
+
+class _Interrupted(BaseException):
+    """Ctrl-C, by a name that typer does not know: some versions would make another exit of it."""
+
+
+class _Commands(typer.core.TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise _Interrupted from error
+
+
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
     help="Train modern convolutional image classifiers, from a folder of photos to a tested, saved model.",
 )  # fmt: skip
 
@@ -34,7 +49,7 @@ Project = Annotated[Text, typer.Option(help="Cloud project of that TPU.")]
 
 @app.command()
 def train(
-    data: Annotated[str, typer.Option(help=f"Photos: {DATA_HELP}.")],
+    data: Annotated[Text, typer.Option(help=f"Photos: {DATA_HELP}.")] = None,
     recipe: Annotated[Text, typer.Option(help="A shipped recipe (see `fireweed recipes`) or a .toml file.")] = None,
     model: Annotated[Text, typer.Option(help="A net's name, or a net as a line: 'conv 32 | fire 24 48 | gap'.")] = None,
     weights: Annotated[Text, typer.Option(help="imagenet, none, or a weight file or bundle to start from.")] = None,
@@ -55,23 +70,30 @@ def train(
     coordinator: Annotated[Text, typer.Option(help="HOST:PORT of host 0, where several train together.")] = None,
     hosts: Annotated[Optional[int], typer.Option(help="How many hosts train together; 1: this one alone.")] = None,  # noqa: UP045
     host: Annotated[Optional[int], typer.Option(help="Which of them this one is, from 0.")] = None,  # noqa: UP045
+    checkpoint_minutes: Annotated[Optional[float], typer.Option(  # noqa: UP045
+        min=0, help="Between checkpoints within an epoch; by default 5. 0: only between epochs.")] = None,
+    start_over: Annotated[bool, typer.Option("--start-over", help="Begin anew; the run here is kept aside.")] = False,
+    repeat: Annotated[Text, typer.Option(help="A finished run: train it again beside it, and compare.")] = None,
 ) -> None:  # fmt: skip
     """Train a classifier on photos, or go on where the same command stopped."""
     from fireweed import api
     from fireweed.devices.process import began
     from fireweed.reporting import Reporter
 
+    if data is None and repeat is None:
+        raise FireweedError("give --data, the photos to train on, or --repeat, a run to train again; see --help")
     request = api.TrainRequest(
-        data=data, recipe=recipe, model=model, weights=weights, freeze=freeze, epochs=epochs, side=side,
+        data=data or "", recipe=recipe, model=model, weights=weights, freeze=freeze, epochs=epochs, side=side,
         minutes=minutes, seed=seed, settings=tuple(setting), augment=augment, flip=flip, out=out,
         deterministic=deterministic, compile=compile, device=device, devices=devices, backend=backend,
         precision=precision, resident=resident, tpu=tpu, zone=zone, project=project, coordinator=coordinator,
-        hosts=hosts, host=host,
+        hosts=hosts, host=host, checkpoint_minutes=checkpoint_minutes, start_over=start_over, repeat=repeat,
     )  # fmt: skip
+    request = request if repeat is None else api.repeat_request(request)
     api.restart_prepared(request)
     if (code := api.train_in_child(request)) is not None:
         raise typer.Exit(code)
-    api.train_run(request, Reporter(), began())
+    (api.train_run if repeat is None else api.repeat_run)(request, Reporter(), began())
 
 
 @app.command()
@@ -266,16 +288,19 @@ def _options(
 def run(arguments: list[str] | None = None) -> int:
     """Run a command line (None: the process's own) and return its exit code.
 
-    Errors that a user can cause are one line on standard error and exit code 2; Ctrl-C is 130.
+    Errors that a user can cause are one line on standard error and exit code 2; Ctrl-C is 130, SIGTERM 143.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its notes on chips and drivers would bury our one line
     try:
         return app(arguments, standalone_mode=False) or 0
     except FireweedError as error:
         return _failed(str(error), 1 if isinstance(error, HostLostError) else 2)
-    except (typer.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt, _Interrupted):
         print("fireweed: stopped", file=sys.stderr)
         return 130
+    except Terminated as end:
+        print("fireweed: stopped", file=sys.stderr)
+        return int(end.code or 0)
     except BrokenPipeError:
         return 141  # whoever read our output has gone, as with `| head`
     except OSError as error:

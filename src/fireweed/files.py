@@ -40,7 +40,8 @@ def written_aside(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise explained(error, path) from error
     finally:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the disk may be broken altogether; the next start removes scraps
+            aside.unlink(missing_ok=True)
 
 
 def remove_scraps(folder: Path) -> None:
@@ -55,8 +56,15 @@ def held_alone(path: Path) -> Iterator[bool]:
     """Hold a lock on the file `path`, made if need be; give False at once when another process holds it.
 
     The system lets go of it when the process ends, however it ends.
+
+    Raises:
+        FireweedError: the file cannot be made.
     """
-    with open(path, "ab") as file:
+    try:
+        opened = open(path, "ab")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise explained(error, path) from error
+    with opened as file:
         try:
             _lock(file.fileno())
         except OSError as error:
@@ -82,7 +90,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def explained(error: OSError, path: Path) -> FireweedError:
     """Say in one line what the operating system's error on `path` means for the user."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error):
         return FireweedError(
             f"disk full: {path} could not be written, {_free_bytes(path):,} bytes are free; make room and start again"
         )

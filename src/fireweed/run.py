@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import shutil
 import tomllib
@@ -19,8 +20,10 @@ from fireweed.errors import RunError
 from fireweed.files import explained, held_alone, remove_scraps, write_text
 from fireweed.recipe import Recipe, checked
 
-FILES = ("recipe.toml", "photos.csv", "history.csv", "report.html", "model.keras", "fireweed.json", "environment.json")
+FILES = ("recipe.toml", "photos.csv", "history.csv", "report.html", "model.keras", "fireweed.json", "environment.json",
+         "repeat.json")  # fmt: skip
 FOLDERS = ("checkpoints", "logs", "features")
+TIME_COLUMNS = ("images_per_second", "seconds", "share_of_seconds_waited")  # of the history: no two runs have the same
 PHOTO_COLUMNS = ("name", "class", "part", "key", "group")
 
 
@@ -84,11 +87,7 @@ class RunFolder:
         """
         if not self.path.exists():
             return
-        if not self.path.is_dir():
-            raise RunError(f"{self.path} is a file, not a folder; give --out another name")
-        foreign = [item.name for item in sorted(self.path.iterdir()) if not self._is_ours(item)]
-        if foreign:
-            raise RunError(f"{self.path} holds other files ({foreign[0]}); give --out a folder of its own")
+        self._check_ours()
         if not self.is_started:
             # photos.csv alone is what a start leaves that did not get as far as recipe.toml
             if any(not item.name.startswith(".") and item.name != "photos.csv" for item in self.path.iterdir()):
@@ -98,10 +97,17 @@ class RunFolder:
         if there.asked.hash() != facts.asked.hash() or there.options != facts.options:
             raise RunError(
                 f"{self.path} holds a run of another recipe ({_difference(there, facts)}); "
-                "give --out another folder, or ask for what that run was asked"
+                "give --out another folder, ask for what that run was asked, or begin beside it with --start-over"
             )
         if there.digest != facts.digest:
             raise RunError(f"{self.path} holds a run on other photos ({there.data}); give --out another folder")
+
+    def _check_ours(self) -> None:
+        if not self.path.is_dir():
+            raise RunError(f"{self.path} is a file, not a folder; give --out another name")
+        foreign = [item.name for item in sorted(self.path.iterdir()) if not self._is_ours(item)]
+        if foreign:
+            raise RunError(f"{self.path} holds other files ({foreign[0]}); give --out a folder of its own")
 
     def make(self) -> None:
         """Make the folder.
@@ -113,6 +119,29 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise explained(error, self.path) from error
+
+    def set_aside(self) -> Path | None:
+        """Give the run that is here another name beside it, NAME-before-1 and so on; return its new folder.
+
+        None: there is nothing here.
+
+        Raises:
+            RunError: another process is training here, or the folder holds files of others.
+        """
+        if not self.path.exists():
+            return None
+        self._check_ours()
+        if all(item.name.startswith(".") for item in self.path.iterdir()):
+            return None
+        with self.alone():
+            pass
+        numbers = itertools.count(1)
+        kept = next(path for n in numbers if not (path := self.path.with_name(f"{self.path.name}-before-{n}")).exists())
+        try:
+            self.path.rename(kept)
+        except OSError as error:
+            raise explained(error, self.path) from error
+        return kept
 
     def start(self, facts: RunFacts, resolved: Recipe, catalog: Catalog, groups: Any) -> None:
         """Freeze what was asked, what became of it, and which photo is in which part.

@@ -124,6 +124,10 @@ class TrainingSettings(Table):
               `training/norms.py`.
     keep:     "final" keeps the last averaged weights; "best" those of the best validation accuracy.
     patience: stop after so many epochs without a better validation accuracy; 0 is off; implies keep = "best".
+    retries:  times that a training whose loss is not a number goes back to its last checkpoint and on at half the
+              learning rate, before it is given up.
+    chance_epochs: stop after so many epochs in which nothing was learned: accuracies at chance, a loss that stays; 0 is
+              off.
     views:    for a frozen net: epochs' worth of changed photos in each phase whose features the backbone computes; they
               serve the later epochs in another order. 0: every epoch has its own. With a time (--minutes) as many as
               fit, at most those of --set.
@@ -150,6 +154,8 @@ class TrainingSettings(Table):
     norm_photos: int = Field(0, ge=0)
     keep: Literal["final", "best"] = "final"
     patience: int = Field(0, ge=0)
+    retries: int = Field(0, ge=0, le=10)
+    chance_epochs: int = Field(15, ge=0)
     views: int = Field(0, ge=0, le=100_000)
     precision: Precision = "auto"
     compile: Compile = "auto"

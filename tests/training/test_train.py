@@ -78,10 +78,10 @@ def data(stop_at: int | None = None, seconds: float = 0.0) -> TrainingInput:
     return TrainingInput(BATCH * STEPS, STEPS, batches, validation, made_at=lambda step: made_at.get(step, 0.0))
 
 
-def run(folder, asked, model=None, stop_at=None, budget=None):
+def run(folder, asked, model=None, stop_at=None, budget=None, **options):
     folder.mkdir(exist_ok=True)
     model = model or net()
-    return train(model, asked, data(stop_at), folder, Reporter(is_silent=True), budget), model
+    return train(model, asked, data(stop_at), folder, Reporter(is_silent=True), budget, **options), model
 
 
 def by_clock(patch, course=ClockCourse):

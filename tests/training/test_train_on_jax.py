@@ -25,6 +25,14 @@ resumed, second = t.run(out / "stopped", t.recipe())
 assert resumed.resumed_at == 2, resumed.resumed_at
 assert t.lasting(resumed.history) == t.lasting(whole.history)
 assert all(np.array_equal(a, b) for a, b in zip(first.weights, second.weights))
+try:
+    t.run(out / "inside", t.recipe(), stop_at=7, checkpoint_minutes=1e-9)
+except Exception:
+    pass
+assert (out / "inside" / "checkpoints" / "epoch-000002-step-00000001.npz").exists()
+resumed, third = t.run(out / "inside", t.recipe())
+assert t.lasting(resumed.history) == t.lasting(whole.history)
+assert all(np.array_equal(a, b) for a, b in zip(first.weights, third.weights))
 slow = t.train(t.net(), t.recipe(), t.data(seconds=0.3), out, t.Reporter(is_silent=True))
 assert min(row["share_of_seconds_waited"] for row in slow.history) > 0.5, slow.history
 print("done")
@@ -56,7 +64,7 @@ from fireweed.training import recording, train
 out = Path(sys.argv[2])
 _, first = t.run(out / "waiting", t.recipe())
 recording.queues_steps = train.queues_steps = lambda: True
-_, second = t.run(out / "queued", t.recipe())
+_, second = t.run(out / "queued", t.recipe(), checkpoint_minutes=1e-9)
 assert all(np.array_equal(a, b) for a, b in zip(first.weights, second.weights))
 slow = t.train(t.net(), t.recipe(), t.data(seconds=0.3), out, t.Reporter(is_silent=True))
 assert min(row["share_of_seconds_waited"] for row in slow.history) > 0.5, slow.history

@@ -8,6 +8,7 @@ from fireweed.api.checking import check_devices
 from fireweed.api.joining import train_in_child
 from fireweed.api.looking import show_devices, show_model, show_models, show_photos, show_recipe, show_recipes
 from fireweed.api.python import Run, build_model, open_trained, train
+from fireweed.api.repeating import repeat_request, repeat_run
 from fireweed.api.sharding import make_shards
 from fireweed.api.training import TrainRequest, restart_prepared, train_run
 from fireweed.api.using import evaluate_run, predict, predictions_text
@@ -28,6 +29,8 @@ __all__ = [
     "open_trained",
     "predict",
     "predictions_text",
+    "repeat_request",
+    "repeat_run",
     "restart_prepared",
     "show_audit",
     "show_devices",

@@ -90,6 +90,7 @@ class TrainingParts:
     hosts:         of several hosts each reads and makes its own share of every batch.
 
     plan: of all epochs. training, validation: the batches of both parts.
+    chance: share of the most frequent class among the training photos.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class TrainingParts:
         )
         self.validation = Batches(self.validation_cache, self.validation_labels, classes, settings.batch, hosts=hosts)
         self.photos, self.steps = len(training), self.training.steps
+        self.chance = max(training.counts()) / len(training)
 
     def input(self) -> "TrainingInput":
         """Return the batches as the training takes them."""
@@ -129,6 +131,8 @@ class TrainingParts:
             failure=self.failure,
             unchanged=self.unchanged,
             made_at=self.training.made_at,
+            chance=self.chance,
+            validated=len(self.validation_labels),
         )
 
     def keep_on_device(self, kind: str, reporter: Reporter) -> None:

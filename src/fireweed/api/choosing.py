@@ -31,6 +31,8 @@ def choose_recipe(request: "TrainRequest") -> tuple[Recipe, str]:
         RecipeError: an unknown recipe or setting, or options that exclude each other.
         ModelError: an unknown net, or a side that it cannot have. BundleError: there is no such weight file.
     """
+    if request.repeat is not None:
+        return RunFolder(Path(request.repeat)).facts().asked, f"recipe, seed and options as in {request.repeat}"
     changes = _changes(request)
     if request.recipe is not None:
         name, why = request.recipe, f"recipe {request.recipe}"

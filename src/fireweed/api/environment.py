@@ -1,9 +1,11 @@
-"""What a run was made with: versions, chip, settings of the process; written into every run."""
+"""What a run was made with: versions, chip, code, data, settings of the process; written into every run."""
 
 import datetime
 import os
 import platform
+import subprocess
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from fireweed.devices import DeviceChoice
@@ -15,10 +17,15 @@ PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pillow", "simplejpeg", "open
 VARIABLES = ("KERAS_BACKEND", SWITCH, "TF_ENABLE_ONEDNN_OPTS", "OMP_NUM_THREADS", *ALLOCATOR, TUNABLES)
 
 
-def environment_facts(choice: DeviceChoice, hosts: int = 1) -> dict[str, Any]:
-    """Return versions, machine, device, number of hosts and the variables that matter, ready for JSON."""
+def environment_facts(choice: DeviceChoice, hosts: int = 1, data: str | None = None) -> dict[str, Any]:
+    """Return versions, code, machine, device, number of hosts and the variables that matter, ready for JSON.
+
+    data: the digest of the photos, where there are any.
+    """
     return {
         "fireweed": __version__,
+        "git": git_state(Path(__file__).parent),
+        "data": data,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "system": platform.platform(),
@@ -28,6 +35,24 @@ def environment_facts(choice: DeviceChoice, hosts: int = 1) -> dict[str, Any]:
         "kernels": library_name(),
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
     }
+
+
+def git_state(folder: Path) -> str | None:
+    """Return the commit that the code in `folder` is of, and whether it was changed since; None outside a checkout."""
+    commit = _git(folder, "rev-parse", "HEAD") if _git(folder, "ls-files", ".") else None
+    if commit is None:
+        return None
+    return f"{commit}, changed since" if _git(folder, "status", "--porcelain", "--untracked-files=no") else commit
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def _version(package: str) -> str | None:

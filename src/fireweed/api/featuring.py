@@ -26,6 +26,7 @@ from fireweed.resolving import view_of_epochs
 from fireweed.run import RunFolder
 from fireweed.serving.answering import outputs
 from fireweed.text import counted
+from fireweed.training.health import FailedTrainingError
 from fireweed.training.train import Outcome, TrainingInput, train
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class _Pass:
 
 def train_head(
     model: "keras.Model", recipe: Recipe, parts: TrainingParts, folder: RunFolder, choice: DeviceChoice,
-    reporter: Reporter,
+    reporter: Reporter, saved: Callable[[], None] = lambda: None, checkpoint_minutes: float | None = None,
 ) -> Outcome:  # fmt: skip
     """Train the head of a frozen net in place by a resolved recipe, going on from what is there; as `train` does.
 
@@ -75,8 +76,15 @@ def train_head(
         validation=evaluation_features(parts.validation, validation.file),
         failure=parts.failure,
         unchanged=lambda number: (outputs(backbone, photos, len(photos)) for photos in parts.unchanged(number)),
+        chance=parts.chance,
+        validated=len(parts.validation_labels),
     )
-    return replace(train(head, recipe, data, folder.path, reporter), model=model)
+    try:
+        outcome = train(head, recipe, data, folder.path, reporter, saved=saved, checkpoint_minutes=checkpoint_minutes)
+    except FailedTrainingError as error:
+        error.outcome = error.outcome and replace(error.outcome, model=model)
+        raise
+    return replace(outcome, model=model)
 
 
 def _digest(backbone: "keras.Model") -> str:

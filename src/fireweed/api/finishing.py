@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fireweed.api.building import TrainingParts, build_for_keeping
 from fireweed.api.judging import evaluation_of
 from fireweed.api.reporting import bottleneck_notes, kept_weights, report_contents
@@ -17,6 +19,7 @@ from fireweed.serving.predict import predict_arrays
 if TYPE_CHECKING:
     import keras
 
+    from fireweed.training.health import FailedTrainingError
     from fireweed.training.train import Outcome
 
 
@@ -27,6 +30,36 @@ def finish(
     """Judge the net to keep, write it as a bundle, and write the report, the last file of a run."""
     from fireweed.evaluation.report import write_report
 
+    plain, squares, probabilities, evaluation = _keep(folder, recipe, trained, outcome, parts, catalog)
+    contents = report_contents(folder, recipe, plain, outcome, catalog, evaluation, squares, probabilities)
+    write_report(folder.file("report.html"), contents)
+    _say_result(folder, outcome, evaluation, reporter)
+
+
+def keep_last_good(
+    folder: RunFolder, recipe: Recipe, failure: "FailedTrainingError", parts: TrainingParts, catalog: Catalog
+) -> None:
+    """Write the model of the last good checkpoint as a bundle, where there is one, and let the failure's text say so.
+
+    Without a report the run is not finished.
+    """
+    outcome = failure.outcome
+    if outcome is None:
+        failure.args = (f"{failure}. No checkpoint was written before",)
+        return
+    _keep(folder, recipe, outcome.model, outcome, parts, catalog)
+    what = f"that after epoch {outcome.kept_epoch}" if outcome.kept_epoch else "that of its first epoch, not yet whole"
+    failure.args = (f"{failure}. The last good model, {what}, is {folder.file('model.keras')}",)
+
+
+def _keep(
+    folder: RunFolder, recipe: Recipe, trained: "keras.Model", outcome: "Outcome", parts: TrainingParts,
+    catalog: Catalog,
+) -> tuple["keras.Model", list[np.ndarray], np.ndarray, dict[str, Any]]:  # fmt: skip
+    """Judge a net on the validation photos and write it as a bundle.
+
+    Returns the plain net, the squares of the photos, its probabilities for them, and its evaluation.
+    """
     plain = build_for_keeping(recipe, trained, len(catalog.classes))
     squares = parts.validation_squares()
     bundle = Bundle(plain, catalog.classes, recipe.evaluation_side, recipe.data.fit, {"temperature": None})
@@ -36,9 +69,7 @@ def finish(
     folder.write_json("evaluation-validation.json", evaluation)
     with quietly():  # Keras imports TensorFlow here, where it is installed, on JAX too
         write_bundle(folder.path, plain, bundle_facts(recipe, catalog, outcome, evaluation))
-    contents = report_contents(folder, recipe, plain, outcome, catalog, evaluation, squares, probabilities)
-    write_report(folder.file("report.html"), contents)
-    _say_result(folder, outcome, evaluation, reporter)
+    return plain, squares, probabilities, evaluation
 
 
 def bundle_facts(recipe: Recipe, catalog: Catalog, outcome: "Outcome", evaluation: dict[str, Any]) -> dict[str, Any]:

@@ -84,8 +84,8 @@ def take(folder: RunFolder, held: ExitStack) -> None:
 def how_to_go_on(folder: RunFolder) -> str:
     """Return what the same command will do after this one was stopped."""
     if folder.has_checkpoint:
-        return "goes on after the last finished epoch"
-    return "goes on with the features it has" if folder.has_features else "begins anew: no epoch has ended"
+        return "goes on from the last checkpoint"
+    return "goes on with the features it has" if folder.has_features else "begins anew: there is no checkpoint yet"
 
 
 def _check_writable(folder: RunFolder) -> None:

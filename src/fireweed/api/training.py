@@ -4,33 +4,33 @@ import hashlib
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fireweed.api.announcing import announce
 from fireweed.api.choosing import choose_recipe
+from fireweed.api.deciding import by_machine, by_photos, gone_on
 from fireweed.api.environment import environment_facts
 from fireweed.api.joining import check_agreement, host_call, joined_hosts
 from fireweed.api.preparing import PreparedData, check_trainable, cut_off_note, data_address, prepare_data
 from fireweed.api.run_folders import how_to_go_on, is_finished, run_folder, take
 from fireweed.data.catalog import Catalog
-from fireweed.data.plan import default_batch
 from fireweed.devices import DeviceChoice, choose_device, confirm, prepare_process
 from fireweed.devices.hosts import Hosts
 from fireweed.devices.layout import lay_out
 from fireweed.devices.machine import Machine
 from fireweed.devices.process import needed_environment, restart_with
-from fireweed.errors import DataError
+from fireweed.errors import DataError, RunError
+from fireweed.mirror import is_address
 from fireweed.models.registry import find_entry
 from fireweed.recipe import Recipe, checked
 from fireweed.reporting import Reporter
-from fireweed.resolving import Resolved, resolve
 from fireweed.run import RunFacts, RunFolder
+from fireweed.stopping import Terminated, signals_noted
 from fireweed.text import is_text, readable
 
 if TYPE_CHECKING:
     from fireweed.api.building import TrainingParts
-    from fireweed.training.clock import Budget
     from fireweed.training.train import Outcome
 
 
@@ -64,15 +64,28 @@ class TrainRequest:
     tpu: str | None = None
     zone: str | None = None
     project: str | None = None
+    checkpoint_minutes: float | None = None
+    start_over: bool = False
+    repeat: str | None = None
 
 
 def train_run(request: TrainRequest, reporter: Reporter, started: float | None = None) -> RunFolder:
     """Carry out a training, or go on with it, and return its finished folder.
 
     started: the time from which `minutes` count, by time.monotonic(); None: now.
+
+    Raises:
+        KeyboardInterrupt, Terminated: a signal asked to stop; the same request goes on from the last checkpoint.
     """
     started = time.monotonic() if started is None else started
-    asked, why = choose_recipe(request)
+    with signals_noted():
+        return _train_asked(request, *choose_recipe(request), reporter, started)
+
+
+def _train_asked(
+    request: TrainRequest, asked: Recipe, why: str, reporter: Reporter, started: float
+) -> RunFolder:  # fmt: skip
+    """Choose the device, join other hosts, and train by the recipe that was asked for."""
     choice = chosen_device(request, asked.training.precision, asked.model.name)
     late = prepare_process(choice, request.deterministic)
     hosts = joined_hosts(request, asked, choice)
@@ -99,7 +112,14 @@ def _train_on(
         reporter.say(note)
     facts = run_facts(request, asked, prepared.catalog)
     check_agreement(hosts, request, facts, choice)
+    if request.start_over and request.out and is_address(request.out):
+        raise RunError(
+            f"--start-over keeps the old run in a folder beside the new one, which {request.out} is no place for; "
+            "give --out another address"
+        )
     with run_folder(request.out, run_name(facts), hosts, reporter) as (folder, saved):
+        if request.start_over and (kept := hosts.settle(lambda: _set_aside(folder))):
+            reporter.say(f"starting over; the run that was here is kept in {kept}")
         if hosts.settle(lambda: is_finished(folder, facts)):
             reporter.say(f"this run is finished: {folder.path}; its report: {folder.file('report.html')}")
             hosts.leave()
@@ -110,10 +130,15 @@ def _train_on(
                 hosts.settle(lambda: take(folder, held))
                 _carry_out(request, facts, prepared, choice, hosts, folder, saved, started, reporter)
             hosts.leave()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Terminated):
             reporter.say(f"stopped; the same command {how_to_go_on(folder)} ({folder.path})")
             raise
     return folder
+
+
+def _set_aside(folder: RunFolder) -> str | None:
+    """Give the run that is in the folder another name, and return that; None where there is none."""
+    return str(kept) if (kept := folder.set_aside()) else None
 
 
 def _carry_out(
@@ -122,18 +147,20 @@ def _carry_out(
 ) -> None:  # fmt: skip
     from fireweed.api.building import TrainingParts, build_for_training, seed_everything
     from fireweed.api.featuring import train_head
+    from fireweed.api.finishing import keep_last_good
+    from fireweed.training.health import FailedTrainingError
     from fireweed.training.train import train
 
     seed_everything(facts.asked.training.seed, request.deterministic, choice.precision)
-    fresh = _by_photos(request, facts, prepared.catalog, choice, hosts)
+    fresh = by_photos(request, facts, prepared.catalog, choice, hosts)
     begun, has_checkpoint = _what_is_there(folder, hosts)  # what was decided at the first start holds
     training = (begun or fresh.recipe).training
     layout = lay_out(choice, training.batch, training.norms, hosts)
     with layout.scope():
         if begun:
-            resolved, budget = _gone_on(fresh, begun, request, prepared.catalog, choice, started)
+            resolved, budget = gone_on(fresh, begun, request, prepared.catalog, choice, started)
         else:
-            resolved, budget = _by_machine(fresh, facts.asked, request, prepared.catalog, choice, started, reporter)
+            resolved, budget = by_machine(fresh, facts.asked, request, prepared.catalog, choice, started, reporter)
         recipe = resolved.recipe if hosts.count == 1 else checked(hosts.settle(lambda: _plain(resolved.recipe)))
         for note in (*resolved.notes, *layout.notes):
             reporter.say(note)
@@ -147,13 +174,19 @@ def _carry_out(
         if hosts.is_first:
             if not folder.is_started:
                 folder.start(facts, recipe, prepared.catalog, prepared.groups)
-            folder.write_json("environment.json", environment_facts(choice, hosts.count))
+            folder.write_json("environment.json", environment_facts(choice, hosts.count, facts.digest))
         with layout.scope():
             parts.keep_on_device(request.resident, reporter)
-            if recipe.model.freeze:
-                outcome = train_head(model, recipe, parts, folder, choice, reporter)
-            else:
-                outcome = train(model, recipe, parts.input(), folder.path, reporter, budget, hosts, saved)
+            minutes = request.checkpoint_minutes
+            try:
+                if recipe.model.freeze:
+                    outcome = train_head(model, recipe, parts, folder, choice, reporter, saved, minutes)
+                else:
+                    outcome = train(model, recipe, parts.input(), folder.path, reporter, budget, hosts, saved, minutes)
+            except FailedTrainingError as error:
+                if hosts.is_first:
+                    keep_last_good(folder, recipe, error, parts, prepared.catalog)
+                raise
         if hosts.is_first:
             _finish(folder, recipe, outcome, parts, prepared.catalog, choice, reporter)
     finally:
@@ -191,55 +224,6 @@ def _what_is_there(folder: RunFolder, hosts: Hosts) -> tuple[Recipe | None, bool
 
 def _plain(recipe: Recipe) -> dict[str, Any]:
     return recipe.model_dump(mode="json", exclude_none=True)
-
-
-def _by_photos(
-    request: TrainRequest, facts: RunFacts, catalog: Catalog, choice: DeviceChoice, hosts: Hosts
-) -> Resolved:
-    """Return the recipe as far as the photos and the number of devices decide it."""
-    counts = [int(count) for count in catalog.part("train").counts()]
-    asked, photos = facts.asked, sum(counts)
-    return resolve(
-        asked, counts, default_batch(photos), find_entry(asked.model.name).has_flatten, choice.precision,
-        by_clock=request.minutes is not None, shared_batch=default_batch(photos, choice.count * hosts.count),
-    )  # fmt: skip
-
-
-def _gone_on(
-    fresh: Resolved, begun: Recipe, request: TrainRequest, catalog: Catalog, choice: DeviceChoice, started: float
-) -> tuple[Resolved, "Budget | None"]:
-    """Return the recipe of a run that goes on, and the time that --minutes gives."""
-    resolved = replace(fresh, recipe=begun)
-    if request.minutes is None or begun.model.freeze:
-        return resolved, None
-    from fireweed.api.budget import budget_to_go_on, most_epochs
-
-    return resolved, budget_to_go_on(begun, most_epochs(fresh.recipe), catalog, request.minutes, started, choice)
-
-
-def _by_machine(
-    resolved: Resolved, asked: Recipe, request: TrainRequest, catalog: Catalog, choice: DeviceChoice, started: float,
-    reporter: Reporter,
-) -> tuple[Resolved, "Budget | None"]:  # fmt: skip
-    """Return the recipe with every number decided, and the time that --minutes gives."""
-    from fireweed.api.compiling import with_compile
-
-    resolved = with_compile(
-        resolved, len(catalog.classes), len(catalog.part("train")), choice, is_repeatable=request.deterministic,
-        may_try=request.minutes is None, reporter=reporter,
-    )  # fmt: skip
-    if request.minutes is not None:
-        from fireweed.api.budget import fit_to_minutes
-        from fireweed.api.feature_time import fit_views_to_minutes
-
-        keeps_sides = asked.training.side is not None
-        given = (catalog, request.minutes, started, keeps_sides, choice, reporter)
-        if not asked.model.freeze:
-            return fit_to_minutes(resolved, *given)
-        # a recipe's own views are for no time in particular
-        is_given = any(setting.partition("=")[0].strip() == "training.views" for setting in request.settings)
-        return fit_views_to_minutes(resolved, *given, most_views=asked.training.views if is_given else 0), None
-    return resolved, None
 
 
 def chosen_device(request: TrainRequest, precision: str | None, net: str) -> DeviceChoice:

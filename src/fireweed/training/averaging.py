@@ -10,6 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from fireweed.training.holding import values_now
+
 
 class Averaging(keras.callbacks.Callback):
     """Keep average <- average + (1 - decay) * (weights - average), every few steps; validate with the average.
@@ -36,7 +38,11 @@ class Averaging(keras.callbacks.Callback):
 
     def values(self) -> list[Any]:
         """Return the average of each of the model's weights, in the order of `model.weights`."""
-        return self._average if self.is_on else [variable.value for variable in self.model.weights]
+        return self._average if self.is_on else values_now(self.model, self.model.weights)
+
+    def trained_values(self) -> list[Any]:
+        """Return the weights as the training has them, also while the average is in their place."""
+        return self._weights or values_now(self.model, self.model.weights)
 
     def start(self, model: keras.Model) -> None:
         """Begin with the weights as they are."""
@@ -61,24 +67,9 @@ class Averaging(keras.callbacks.Callback):
         self.steps += 1
         if self.is_on and self.steps % self.every == 0:
             share = 1.0 - min(self.decay, (1 + self.updates) / (10 + self.updates))
-            self._average = _mover()(self._average, self._current(), np.float32(share))
+            current = values_now(self.model, self.model.weights)
+            self._average = _mover()(self._average, current, np.float32(share))
             self.updates += 1
-
-    def _current(self) -> list[Any]:
-        """Return the values of the model's weights.
-
-        JAX's trainer holds them itself while an epoch runs. They are taken from it, since handing all variables back
-        and forth, the optimizer's too, takes longer than a small step.
-        """
-        state = getattr(self.model, "_jax_state", None)
-        if not state or self.model._jax_state_synced:
-            return [variable.value for variable in self.model.weights]
-        held = {
-            id(variable): value
-            for kind in ("trainable_variables", "non_trainable_variables")
-            for variable, value in zip(getattr(self.model, kind), state[kind], strict=True)
-        }
-        return [held[id(variable)] for variable in self.model.weights]
 
     def on_test_begin(self, logs: dict | None = None) -> None:
         """Put the average in place of the weights for a validation."""

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +12,10 @@ import numpy as np
 
 from fireweed.devices.hosts import Hosts
 from fireweed.errors import RunError
-from fireweed.files import written_aside
+from fireweed.files import explained, written_aside
 
 GENERATIONS = 2
+_NAME = re.compile(r"epoch-(\d+)(?:-step-(\d+))?\.npz")
 
 
 @dataclass
@@ -21,6 +23,7 @@ class Checkpoint:
     """All that a training needs to go on as if it had never stopped.
 
     epoch:     finished epochs.
+    step:      steps done in the epoch after these.
     arrays:    "weights/000", "optimizer/000", "average/000", "seeds/000" ... -> values.
     facts:     JSON-ready: history rows, best so far, patience, counts of the average.
     """
@@ -28,6 +31,17 @@ class Checkpoint:
     epoch: int
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+    step: int = 0
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return f"epoch-{self.epoch:06d}" + (f"-step-{self.step:08d}" if self.step else "") + ".npz"
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all its numbers are; a net that has one which is not is lost, and no use to go back to."""
+        return all(np.isfinite(value).all() for value in self.arrays.values() if np.issubdtype(value.dtype, np.inexact))
 
     def group(self, name: str) -> list[np.ndarray]:
         """Return the arrays of one group in their order."""
@@ -39,16 +53,23 @@ class Checkpoint:
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint, name: str | None = None) -> None:
-    """Write a checkpoint into `folder` and remove generations older than the one before it.
+    """Write a checkpoint into `folder`, made if need be, and remove generations older than the one before it.
 
-    name: of the file; by default of the epoch. A named one (the best so far) is outside the generations.
+    name: of the file; by default of epoch and step. A named one (the best so far) is outside the generations.
+
+    Raises:
+        FireweedError: the disk is full or the folder cannot be written; the checkpoints before are as they were.
     """
-    path = folder / (name or f"epoch-{checkpoint.epoch:06d}.npz")
-    with written_aside(path) as aside:
-        _write(aside, checkpoint)
-    if name is None:
-        for old in _generations(folder)[:-GENERATIONS]:
-            old.unlink(missing_ok=True)
+    path = folder / (name or checkpoint.name)
+    try:
+        folder.mkdir(exist_ok=True)
+        with written_aside(path) as aside:
+            _write(aside, checkpoint)
+        if name is None:
+            for old in _generations(folder)[:-GENERATIONS]:
+                old.unlink(missing_ok=True)
+    except OSError as error:
+        raise explained(error, path) from error
 
 
 def shared_checkpoint(checkpoint: Checkpoint | None, hosts: Hosts) -> Checkpoint:
@@ -71,7 +92,7 @@ def read_checkpoint(path: Path | BinaryIO) -> Checkpoint:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
         facts = json.loads(bytes(arrays.pop("facts")))
-        return Checkpoint(facts.pop("epoch"), arrays, facts)
+        return Checkpoint(facts.pop("epoch"), arrays, facts, facts.pop("step", 0))  # the facts left are the run's
     except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
         raise RunError(f"checkpoint {path} is damaged ({type(error).__name__})") from error
 
@@ -79,27 +100,43 @@ def read_checkpoint(path: Path | BinaryIO) -> Checkpoint:
 def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, list[str]]:
     """Return the newest checkpoint that can be read, or None, and a sentence for each newer one that cannot.
 
+    A newer one that cannot be read gets another name, so that it does not count as a generation any more.
+
     Raises:
         RunError: there are checkpoints, and all are damaged; starting again unasked would lose what was trained.
     """
     notes: list[str] = []
-    paths = _generations(folder)
-    for path in reversed(paths):
+    damaged: list[Path] = []
+    for path in reversed(_generations(folder)):
         try:
-            return read_checkpoint(path), notes
+            found = read_checkpoint(path)
         except RunError as error:
             notes.append(f"{error}; the one before it is used")
-    if paths:
+            damaged.append(path)
+            continue
+        for one in damaged:
+            one.replace(one.with_name(f"damaged-{one.name}"))
+        return found, notes
+    if damaged:
         raise RunError(
-            f"all {len(paths)} checkpoints in {folder} are damaged, the run cannot go on; train into another folder"
+            f"all {len(damaged)} checkpoints in {folder} are damaged, the run cannot go on; begin again beside it with "
+            "--start-over, or train into another folder"
         )
     return None, notes
 
 
 def _write(path: Path | BinaryIO, checkpoint: Checkpoint) -> None:
-    facts = json.dumps({"epoch": checkpoint.epoch, **checkpoint.facts}, allow_nan=False).encode()
+    facts = json.dumps(
+        {"epoch": checkpoint.epoch, "step": checkpoint.step, **checkpoint.facts}, allow_nan=False
+    ).encode()  # fmt: skip
     np.savez(path, facts=np.frombuffer(facts, np.uint8), **checkpoint.arrays)  # type: ignore[arg-type]
 
 
 def _generations(folder: Path) -> list[Path]:
-    return sorted(folder.glob("epoch-*.npz"))
+    """Return the checkpoints in a folder, oldest first."""
+    places = {
+        (int(match[1]), int(match[2] or 0)): path
+        for path in folder.glob("epoch-*.npz")
+        if (match := _NAME.fullmatch(path.name))
+    }
+    return [places[place] for place in sorted(places)]

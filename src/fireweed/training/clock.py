@@ -87,7 +87,9 @@ class ClockCourse(Course):
         self._taken: list[list[float]] = []  # [steps, rate], as they were made
         self.learning_rate = self._rate
 
-    def next_stretch(self, epochs_done: int) -> Stretch | None:
+    def next_stretch(self, epochs_done: int, step: int = 0) -> Stretch | None:
+        if step:
+            return Stretch(self._phase, self._phases[self._phase].side, epochs_done + 1, self.epoch_steps)
         self._note_what_lay_between()
         while not self._is_last_phase and self._steps_left() < self._steps * SHORTEST_EPOCH / 2:
             self._begin_phase(self._phase + 1)
@@ -157,7 +159,7 @@ class ClockCourse(Course):
 
     def state(self) -> dict[str, Any]:
         return {"share_used": self._used, "seconds": self._seconds, "seconds_used": round(self._seconds_used, 3),
-                "phase": self._phase, "rates": self._taken}  # fmt: skip
+                "phase": self._phase, "rates": self._taken, "epoch_steps": self.epoch_steps}  # fmt: skip
 
     def restore(self, state: dict[str, Any]) -> str:
         """Go on with the time that was left, from now on: being stopped and starting again takes none of it.
@@ -165,7 +167,8 @@ class ClockCourse(Course):
         Raises:
             RunError: the state is that of an older version, which does not say how much time was left.
         """
-        if not state.keys() >= self.state().keys():
+        self.epoch_steps = state.get("epoch_steps", self._steps)  # older versions stopped between epochs only
+        if not state.keys() >= self.state().keys() - {"epoch_steps"}:
             raise RunError("this run was begun by an older version of Fireweed; train into another folder")
         self._used, self._taken, self._seconds = state["share_used"], state["rates"], state["seconds"]
         left = self._seconds - state["seconds_used"]

@@ -41,13 +41,16 @@ class Course(keras.callbacks.Callback):
         self._steps = self.epoch_steps = steps
         self._rates = self.learning_rate = rates
 
-    def next_stretch(self, epochs_done: int) -> Stretch | None:
-        """Return what comes after so many epochs; None after the last."""
+    def next_stretch(self, epochs_done: int, step: int = 0) -> Stretch | None:
+        """Return what comes after so many epochs; None after the last.
+
+        step: steps that are done of the next epoch; where there are any, the stretch is the rest of it.
+        """
         end = 0
         for number, phase in enumerate(self._phases):
             end += phase.epochs
             if epochs_done < end:
-                return Stretch(number, phase.side, end, self._steps)
+                return Stretch(number, phase.side, epochs_done + 1 if step else end, self._steps)
         return None
 
     def rate_of_epoch(self, epoch: int) -> float:

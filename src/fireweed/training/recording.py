@@ -2,12 +2,8 @@
 
 import csv
 import io
-import math
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,24 +24,22 @@ COLUMNS = ("epoch", "side", "steps", "loss", "accuracy", "val_loss", "val_accura
            "images_per_second", "seconds", "share_of_seconds_waited")  # fmt: skip
 
 
-@contextmanager
-def interrupts_noted(recorder: "Recorder") -> Iterator[None]:
-    """Note Ctrl-C beside raising it: raised within a framework's call-back it can be lost; the next step sees it."""
-    is_ours = threading.current_thread() is threading.main_thread()
-    before = signal.getsignal(signal.SIGINT) if is_ours else None
-    if before is not signal.default_int_handler:
-        yield  # another thread, a notebook's handler, or a caller that ignores it
-        return
+@dataclass
+class PartOfEpoch:
+    """What was done of an epoch by the processes before this one.
 
-    def note(number: int, frame: Any) -> None:
-        recorder.is_interrupted = True
-        raise KeyboardInterrupt
+    steps:        of the epoch.
+    is_trained:   whether these are all, so that it remains to be validated.
+    seconds:      that they took.
+    warm_steps:   steps without those that compiled; warm_seconds: what they took; waited: and waited of that.
+    """
 
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    steps: int = 0
+    is_trained: bool = False
+    seconds: float = 0.0
+    warm_steps: int = 0
+    warm_seconds: float = 0.0
+    waited: float = 0.0
 
 
 class Recorder(keras.callbacks.Callback):
@@ -67,14 +61,15 @@ class Recorder(keras.callbacks.Callback):
         self.steps_done = 0  # in whole epochs, and in such as a clock cut
         self.what_is_left = ""
         self.speeds = SideSpeeds()
-        self.is_interrupted = False
         self._bar: Bar | None = None
         self._pace: Pace | None = None
         self._figures = ""
         self._figures_read = 0.0
         self._work_seconds = self._work_done = 0.0
         self._epoch_began = self._trained = self._warm_began = 0.0
-        self._step = 0
+        self.step = 0  # steps done in the epoch under way
+        self.is_trained = False  # whether these are all of them
+        self._before = PartOfEpoch()
         self._waited = self._step_began = 0.0
 
     @property
@@ -97,14 +92,16 @@ class Recorder(keras.callbacks.Callback):
         """Return what a checkpoint must hold of this."""
         return {"rows": self.rows, "best_accuracy": self.best_accuracy, "best_epoch": self.best_epoch,
                 "stopped_early": self.stopped_early, "steps": self.steps_done,
-                "course": self._course.state()}  # fmt: skip
+                "part": asdict(self._part()), "course": self._course.state()}  # fmt: skip
 
-    def restore(self, epochs: int, state: dict[str, Any]) -> None:
+    def restore(self, epochs: int, step: int, state: dict[str, Any]) -> None:
         self.rows = state["rows"]
         self.best_accuracy, self.best_epoch = state["best_accuracy"], state["best_epoch"]
         self.stopped_early = state["stopped_early"]
         self.steps_done = state.get("steps", epochs * self._data.steps)  # older versions counted whole epochs only
         self.what_is_left = self._course.restore(state.get("course", {}))
+        self._before = PartOfEpoch(**state.get("part", {}))
+        self.step, self.is_trained = step, self._before.is_trained
         if len(self.rows) != epochs:
             raise RunError(f"the checkpoint is of epoch {epochs} but holds {len(self.rows)} rows of history")
 
@@ -117,9 +114,9 @@ class Recorder(keras.callbacks.Callback):
         write_text(self._folder / "history.csv", text.getvalue())
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self._epoch_began = self._warm_began = self._step_began = time.monotonic()
-        self._step = 0
-        self._waited = 0.0
+        self._warm_began = self._step_began = time.monotonic()
+        self._epoch_began = self._warm_began - self._before.seconds
+        self._waited = self._before.waited
         title = f"epoch {self._course.epoch_name(epoch + 1)} {self.side} px"
         self._bar = self._reporter.bar(title, self._course.epoch_steps)
         self._bar.__enter__()
@@ -130,52 +127,65 @@ class Recorder(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         sent_at = time.monotonic()
-        if self.is_interrupted:
-            raise KeyboardInterrupt
         # where steps are queued the device may not even have begun this one; it was free when the one before ended
         free_at = 0.0 if self._pace is None else self._pace.sent(logs)
         now = time.monotonic()
-        self._step += 1
+        self.step += 1
         waited = self._wait(batch, free_at, sent_at)
-        if self._step == 1:
-            self._warm_began = now  # the first step of a phase traces and compiles
+        if self._steps_here == 1:
+            self._warm_began = now  # the first step of a phase, or after a resume, traces and compiles
         elif self._bar is not None:
             self._waited += waited
             words = f"{self._rate(now):.1f} images/s, {duration(self._left(now))} left"
-            self._bar.update(self._step, words + self._shown(now, logs))
+            self._bar.update(self.step, words + self._shown(now, logs))
 
     def on_test_begin(self, logs: dict | None = None) -> None:
         self._end_pace()
         self._trained = time.monotonic()
+        self.is_trained = True
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self.close()
         values = {name: float(value) for name, value in (logs or {}).items()}
-        if not all(math.isfinite(value) for value in values.values()):
-            raise RunError(
-                f"the loss is not a number in epoch {epoch + 1}: the learning rate is probably too high; try "
-                f"--set training.schedule.peak={self._recipe.training.schedule.peak / 4:g} in a new folder"
-            )
         now = time.monotonic()
-        self._work_seconds += now - self._warm_began
+        part = self._part()
+        self._work_seconds += part.warm_seconds + now - self._trained
         self._work_done += self.side**2
-        row: dict[str, Any] = {"epoch": epoch + 1, "side": self.side, "steps": self._step}
+        row: dict[str, Any] = {"epoch": epoch + 1, "side": self.side, "steps": self.step}
         row |= {name: values[name] for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
         row["learning_rate"] = self._course.rate_of_epoch(epoch)
-        photos = self._data.photos * self._step / self._data.steps
-        row["images_per_second"] = round(photos / max(self._trained - self._epoch_began, 1e-9), 2)
+        photos = self._data.photos / self._data.steps
+        row["images_per_second"] = round(photos * self.step / max(part.seconds, 1e-9), 2)
         row["seconds"] = round(now - self._epoch_began, 2)
-        row["share_of_seconds_waited"] = round(self._waited / max(self._trained - self._warm_began, 1e-9), 4)
+        row["share_of_seconds_waited"] = round(part.waited / max(part.warm_seconds, 1e-9), 4)
         self.rows.append(row)
-        steps, photos = self._step - 1, self._data.photos / self._data.steps
-        self.speeds.add(self.side, steps, steps * photos, self._trained - self._warm_began)
-        self.steps_done += self._step
+        self.speeds.add(self.side, part.warm_steps, part.warm_steps * photos, part.warm_seconds)
+        self.steps_done += self.step
+        self.step, self.is_trained, self._before = 0, False, PartOfEpoch()
         self._judge(values["val_accuracy"])
         self._reporter.say(
             f"epoch {self._course.epoch_name(epoch + 1)}  {self.side} px  loss {row['loss']:.3f}  accuracy "
             f"{row['accuracy']:.3f}  validation {row['val_accuracy']:.3f}  {row['images_per_second']:.0f} images/s  "
             f"{duration(row['seconds'])}, {duration(self._left_after())} left"
         )
+
+    @property
+    def _steps_here(self) -> int:
+        """Steps of the epoch under way that this process made."""
+        return self.step - self._before.steps
+
+    def _part(self) -> PartOfEpoch:
+        """Return what is done of the epoch under way."""
+        before, here = self._before, self._steps_here
+        if not self.step:
+            return PartOfEpoch()
+        now = self._trained if self.is_trained else time.monotonic()
+        has_ended = self.is_trained or self.model.stop_training or self.step >= self._course.epoch_steps
+        warm_seconds = now - self._warm_began if here else 0.0
+        return PartOfEpoch(
+            self.step, has_ended, now - self._epoch_began, before.warm_steps + max(0, here - 1),
+            before.warm_seconds + warm_seconds, self._waited,
+        )  # fmt: skip
 
     def close(self) -> None:
         self._end_pace()
@@ -214,22 +224,23 @@ class Recorder(keras.callbacks.Callback):
         free_at: when the device ended the step before, where steps are queued.
         sent_at: when Keras had sent this one.
         """
-        step = self.steps_done + batch
+        step = self.steps_done + self._before.steps + batch
         made_at = self._data.made_at(step)
         if self._pace is not None:
             made_at = max(made_at, self._data.made_at(step + 1))
         return max(0.0, min(made_at, sent_at) - max(self._step_began, free_at))
 
     def _rate(self, now: float) -> float:
-        return (self._step - 1) * self._data.photos / self._data.steps / max(now - self._warm_began, 1e-9)
+        return (self._steps_here - 1) * self._data.photos / self._data.steps / max(now - self._warm_began, 1e-9)
 
     def _left(self, now: float) -> float:
         """Seconds left: by the clock; else work is counted in pixels, priced by this epoch's steps so far."""
         by_clock = self._course.seconds_left()
         if by_clock is not None:
             return by_clock
-        share = (self._step - 1) / self._data.steps
-        return (self._remaining_work() - share * self.side**2) * (now - self._warm_began) / (share * self.side**2)
+        work = self.side**2 / self._data.steps
+        done, timed = (self.step - 1) * work, (self._steps_here - 1) * work
+        return (self._remaining_work() - done) * (now - self._warm_began) / timed
 
     def _left_after(self) -> float:
         by_clock = self._course.seconds_left()

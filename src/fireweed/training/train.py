@@ -15,29 +15,28 @@ import numpy as np
 from fireweed.devices.backends import computes_on_cpu, quietly
 from fireweed.devices.hosts import ALONE, Hosts
 from fireweed.devices.layout import apart
-from fireweed.errors import FireweedError, RunError, out_of_memory
+from fireweed.errors import FireweedError, out_of_memory
 from fireweed.files import disk_full
 from fireweed.recipe import Recipe
 from fireweed.reporting import Reporter
 from fireweed.settings import TrainingSettings
+from fireweed.stopping import Stops, signals_noted
+from fireweed.text import counted
 from fireweed.training.averaging import Averaging
-from fireweed.training.checkpoints import (
-    Checkpoint,
-    newest_checkpoint,
-    read_checkpoint,
-    shared_checkpoint,
-    write_checkpoint,
-)
+from fireweed.training.checkpoints import Checkpoint
 from fireweed.training.clock import Budget, ClockCourse
-from fireweed.training.course import Course
+from fireweed.training.course import Course, Stretch
 from fireweed.training.engine import copy_variables, fast_twin
+from fireweed.training.health import DivergedError, FailedTrainingError, Health
 from fireweed.training.metrics import PhotoAccuracy
 from fireweed.training.norms import photos_for_norms, recompute_norms
 from fireweed.training.optimizers import build_optimizer
 from fireweed.training.pacing import PromptCallbacks, queues_steps
-from fireweed.training.recording import Recorder, interrupts_noted
+from fireweed.training.recording import Recorder
+from fireweed.training.saving import Saver, found_checkpoint
 from fireweed.training.schedules import learning_rates
 from fireweed.training.seeding import set_seeds
+from fireweed.training.validating import validate
 
 
 @dataclass
@@ -51,6 +50,8 @@ class TrainingInput:
     failure:       the error that stopped the input, if one did (tf.data would show it as its own).
     unchanged:     number -> batches of at most so many training photos, as evaluation has them.
     made_at:       step -> when its batch was ready, by time.monotonic(); 0 where that is not known.
+    chance:        0..1, the share of the most frequent class in what is trained on; 0 where that is not known.
+    validated:     validation photos.
     """
 
     photos: int
@@ -60,6 +61,8 @@ class TrainingInput:
     failure: Callable[[], FireweedError | None] = lambda: None
     unchanged: Callable[[int], Iterable[np.ndarray]] = lambda number: ()
     made_at: Callable[[int], float] = lambda step: 0.0
+    chance: float = 0.0
+    validated: int = 0
 
 
 @dataclass
@@ -76,11 +79,13 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
     ended_at: float = 0.0  # when the last epoch did, by time.monotonic()
     images_per_second: dict[int, float] = field(default_factory=dict)  # of this process's steps, by side
+    seconds_saving: float = 0.0  # that this process's checkpoints took
 
 
 def train(
     model: keras.Model, recipe: Recipe, data: TrainingInput, folder: Path, reporter: Reporter,
     budget: Budget | None = None, hosts: Hosts = ALONE, saved: Callable[[], None] = lambda: None,
+    checkpoint_minutes: float | None = None,
 ) -> Outcome:  # fmt: skip
     """Train `model` in place by a resolved recipe, going on from the newest checkpoint where there is one.
 
@@ -89,92 +94,190 @@ def train(
     folder: the run's folder; history.csv, checkpoints/ and logs/ are written there, by host 0.
     budget: the time in which all has to be done; None: the recipe's epochs are made, however long they take.
     saved:  called on host 0 when a checkpoint and the history up to it have been written.
+    checkpoint_minutes: between checkpoints within an epoch; 0 for none, None for the default.
+
+    A loss that is not a number lets the training go back to its last checkpoint, at half the rate, as often as
+    `training.retries` says.
 
     Raises:
-        RunError: the checkpoints are damaged, the disk is full, or the loss is not a number.
+        RunError: the checkpoints are damaged, or the disk is full.
+        FailedTrainingError: the loss is not a number, or the net does not learn; `model` has then the weights of the
+            last checkpoint, where there is one, and the error its outcome.
+        KeyboardInterrupt, Terminated: a signal asked to stop, and a checkpoint was written.
     """
-    settings = recipe.training
-    course = (
-        Course(recipe, data.steps, learning_rates(recipe, data.steps)) if budget is None
-        else ClockCourse(recipe, data.steps, budget)
-    )  # fmt: skip
-    set_seeds(settings.seed)  # the twin's drop-outs draw their seeds when they are made
-    twin = fast_twin(model, settings.compile, settings.norms)
-    optimizer = build_optimizer(settings, course.learning_rate, twin)
-    averaging = Averaging(settings.average, settings.average_every)
-    recorder = Recorder(recipe, data, course, folder, reporter)
-    save = Saver(folder / "checkpoints", twin, optimizer, averaging, recorder, hosts, saved)
+    lowered: list[int] = []
+    first_weights = model.get_weights() if recipe.training.retries else []
+    with signals_noted() as stops:
+        while True:
+            found, notes = found_checkpoint(folder / "checkpoints", hosts)
+            if found is None and lowered:
+                model.set_weights(first_weights)
+            lowered = max(lowered, found.facts.get("lowered", []) if found else [], key=len)
+            work = _Work(
+                model, recipe, data, folder, reporter, budget, hosts, stops, lowered, saved, checkpoint_minutes
+            )
+            work.begin(found, notes)
+            found = None  # it is as large as all that it was put back into
+            try:
+                with stops.deferred():
+                    work.fit()
+                break
+            except FailedTrainingError as error:
+                if not isinstance(error, DivergedError) or len(lowered) >= recipe.training.retries:
+                    error.outcome = _last_good(work, hosts)
+                    raise
+                lowered = [*lowered, error.epoch]
+                reporter.warn(f"the loss is not a number in epoch {error.epoch}; going back, at half the rate")
+        return work.outcome()
 
-    averaging.start(twin)
-    notes = save.restore()
-    resumed_at = recorder.epochs_done or None
-    if resumed_at:
-        reporter.say(f"resuming after epoch {resumed_at} {recorder.what_is_left}")
-    for note in notes:
-        reporter.warn(note)
 
-    with interrupts_noted(recorder):
-        _fit_stretches(twin, optimizer, settings, data, folder, (course, averaging, recorder, save))
-    ended_at = time.monotonic()
+def _last_good(work: "_Work", hosts: Hosts) -> Outcome | None:
+    """Return what the newest checkpoint gives, its weights put into the model; None where there is none."""
+    found, _ = found_checkpoint(work.folder / "checkpoints", hosts)
+    if found is None or (work.recorder.keeps_best and not found.epoch):
+        return None
+    work.save.put_back(found)
+    return work.outcome()
 
-    def keep_in(net: keras.Model) -> None:
-        save.put_kept_weights_in(net, recorder.keeps_best)
-        if photos := photos_for_norms(net, settings, data.photos):
-            recompute_norms(net, data.unchanged(photos), photos, reporter)
 
-    if hosts.count == 1:
-        keep_in(twin)
-        if twin is not model:
-            copy_variables(twin, model)
-    elif hosts.is_first:
-        with apart():  # the others do not take part in what follows, and on their devices nothing goes without them
-            with quietly():  # Keras imports TensorFlow here, where it is installed
-                model = type(model).from_config(model.get_config())
-            keep_in(model)
-    notes += course.notes(recorder.epochs_done, recorder.stopped_early)
-    return Outcome(
-        recorder.rows, course.rates_taken(), recorder.kept_epoch, recorder.keeps_best, recorder.stopped_early,
-        resumed_at, model, notes, ended_at, recorder.speeds.images_per_second(),
-    )  # fmt: skip
+class _Work:
+    """A training from one start, or one fall back to a lower rate, to its end: what learns, and what watches it."""
+
+    def __init__(
+        self, model: keras.Model, recipe: Recipe, data: TrainingInput, folder: Path, reporter: Reporter,
+        budget: Budget | None, hosts: Hosts, stops: Stops, lowered: list[int], saved: Callable[[], None],
+        checkpoint_minutes: float | None,
+    ) -> None:  # fmt: skip
+        self._model, self._data, self._reporter, self._hosts, self.folder = model, data, reporter, hosts, folder
+        self._settings = settings = recipe.training
+        recipe = _at_lower_rate(recipe, 0.5 ** len(lowered))
+        self._course = (
+            Course(recipe, data.steps, learning_rates(recipe, data.steps)) if budget is None
+            else ClockCourse(recipe, data.steps, budget)
+        )  # fmt: skip
+        set_seeds(settings.seed)  # the twin's drop-outs draw their seeds when they are made
+        self._twin = fast_twin(model, settings.compile, settings.norms)
+        self._optimizer = build_optimizer(settings, self._course.learning_rate, self._twin)
+        self._averaging = Averaging(settings.average, settings.average_every)
+        self.recorder = Recorder(recipe, data, self._course, folder, reporter)
+        health = Health(recipe, data, self.recorder)
+        self.save = Saver(
+            folder / "checkpoints", self._twin, self._optimizer, self._averaging, self.recorder, health, hosts, stops,
+            lowered, saved, checkpoint_minutes,
+        )  # fmt: skip
+        self._watchers = (self._course, self._averaging, self.recorder, self.save, health)
+        self._lowered = lowered
+        self._resumed_at: int | None = None
+        self._notes: list[str] = []
+
+    def begin(self, found: Checkpoint | None, notes: list[str]) -> None:
+        """Go on from a checkpoint, or begin; notes: what there is to say about damaged ones."""
+        self._averaging.start(self._twin)
+        self._notes = notes
+        for note in notes:
+            self._reporter.warn(note)
+        if found is None:
+            return
+        self.save.put_back(found)
+        self._resumed_at = found.epoch
+        where = f"{counted(found.step, 'step')} of epoch {found.epoch + 1}" if found.step else f"epoch {found.epoch}"
+        self._reporter.say(f"resuming after {where} {self.recorder.what_is_left}")
+
+    def fit(self) -> None:
+        """Train to the end."""
+        _fit_stretches(self._twin, self._optimizer, self._settings, self._data, self.folder, self._watchers)
+
+    def outcome(self) -> Outcome:
+        """Put the weights to keep into the model and return what the training gave."""
+        ended_at = time.monotonic()
+        model, recorder, course = self._model, self.recorder, self._course
+        if self._hosts.count == 1:
+            self._keep_in(self._twin)
+            if self._twin is not model:
+                copy_variables(self._twin, model)
+        elif self._hosts.is_first:
+            with apart():  # the others take no part in what follows, and on their devices nothing goes without them
+                with quietly():  # Keras imports TensorFlow here, where it is installed
+                    model = type(model).from_config(model.get_config())
+                self._keep_in(model)
+        lost = (f"the loss was not a number in epoch {epoch}; gone back, at half the rate" for epoch in self._lowered)
+        notes = [*self._notes, *lost, *course.notes(recorder.epochs_done, recorder.stopped_early)]
+        return Outcome(
+            recorder.rows, course.rates_taken(), recorder.kept_epoch, recorder.keeps_best, recorder.stopped_early,
+            self._resumed_at, model, notes, ended_at, recorder.speeds.images_per_second(), self.save.seconds,
+        )  # fmt: skip
+
+    def _keep_in(self, net: keras.Model) -> None:
+        self.save.put_kept_weights_in(net, self.recorder.keeps_best)
+        if photos := photos_for_norms(net, self._settings, self._data.photos):
+            recompute_norms(net, self._data.unchanged(photos), photos, self._reporter)
+
+
+def _at_lower_rate(recipe: Recipe, share: float) -> Recipe:
+    """Return the recipe with its learning rates at a share of what they are."""
+    if share == 1:
+        return recipe
+    plan = recipe.training.schedule
+    return recipe.with_training(
+        schedule=plan.model_copy(
+            update={"peak": plan.peak * share, "start": plan.start * share, "floor": plan.floor * share}
+        )
+    )
 
 
 def _fit_stretches(
     twin: keras.Model, optimizer: Any, settings: TrainingSettings, data: TrainingInput, folder: Path,
-    watchers: tuple[Course, Averaging, Recorder, "Saver"],
+    watchers: tuple[Course, Averaging, Recorder, Saver, Health],
 ) -> None:  # fmt: skip
     """Run Keras's own `fit` once a stretch of the course, from where the recorder says the training is."""
-    course, averaging, recorder, save = watchers
+    course, averaging, recorder, save, health = watchers
+    health.check_learning()
     phase = None
-    while (stretch := course.next_stretch(recorder.epochs_done)) and not recorder.has_ended:
+    while not recorder.has_ended and (stretch := course.next_stretch(recorder.epochs_done, recorder.step)):
         recorder.side = stretch.side
         if stretch.phase != phase:
-            compile_model(twin, optimizer, settings.compile)
+            save.metrics = compile_model(twin, optimizer, settings.compile)
             phase = stretch.phase
-        callbacks = [course, averaging, recorder, save]
+        callbacks: list[keras.callbacks.Callback] = [course, averaging, health, recorder, save]
         if save.writes:
             callbacks.append(tensorboard(folder / "logs", lambda: course.rate_after(recorder.steps_done)))
-        steps = (stretch.last_epoch - recorder.epochs_done) * stretch.epoch_steps
         try:
-            twin.fit(
-                data.batches(stretch.side, recorder.steps_done, recorder.steps_done + steps),
-                initial_epoch=recorder.epochs_done,
-                epochs=stretch.last_epoch,
-                steps_per_epoch=stretch.epoch_steps,
-                validation_data=data.validation,
-                shuffle=False,  # the plan has seen to it
-                verbose=0,
-                callbacks=PromptCallbacks(callbacks, add_history=True, model=twin) if queues_steps() else callbacks,
-            )
+            if recorder.is_trained:
+                validate(twin, data.validation, recorder.epochs_done, callbacks, save.metrics)
+            else:
+                _fit(twin, data, stretch, recorder, callbacks)
         except Exception as error:
             raise data.failure() or disk_full(error, folder) or out_of_memory(error) or error from error
         finally:
             recorder.close()
 
 
+def _fit(
+    twin: keras.Model, data: TrainingInput, stretch: Stretch, recorder: Recorder,
+    callbacks: list[keras.callbacks.Callback],
+) -> None:  # fmt: skip
+    """Train whole epochs up to the end of a stretch, or the rest of one."""
+    epoch_steps = stretch.epoch_steps - recorder.step
+    steps = (stretch.last_epoch - recorder.epochs_done) * epoch_steps
+    first = recorder.steps_done + recorder.step
+    twin.fit(
+        data.batches(stretch.side, first, first + steps),
+        initial_epoch=recorder.epochs_done,
+        epochs=stretch.last_epoch,
+        steps_per_epoch=epoch_steps,
+        validation_data=data.validation,
+        shuffle=False,  # the plan has seen to it
+        verbose=0,
+        callbacks=PromptCallbacks(callbacks, add_history=True, model=twin) if queues_steps() else callbacks,
+    )
+
+
 def compile_model(
     model: keras.Model, optimizer: keras.optimizers.Optimizer | None = None, compile: str = "auto"
-) -> None:
+) -> list[keras.Metric]:
     """Compile for batches of the pipeline, whose weights act on the loss and leave the accuracy alone.
+
+    Returns the metrics in which the loss and the accuracy of an epoch add up.
 
     compile: "xla" or "none", as `training/choices.py` chose; "auto", in runs that were resolved before there was a
              choice, is none on a CPU. JAX has XLA only, also where a run goes on that TensorFlow began.
@@ -185,12 +288,11 @@ def compile_model(
         jit = False if computes_on_cpu() else "auto"
     else:
         jit = compile == "xla"
+    accuracy = PhotoAccuracy(name="accuracy")
     model.compile(
-        optimizer=optimizer,
-        loss=keras.losses.CategoricalCrossentropy(),
-        weighted_metrics=[PhotoAccuracy(name="accuracy")],
-        jit_compile=jit,
+        optimizer=optimizer, loss=keras.losses.CategoricalCrossentropy(), weighted_metrics=[accuracy], jit_compile=jit
     )
+    return [model.metrics[0], accuracy]
 
 
 def tensorboard(folder: Path, rate: Callable[[], float]) -> keras.callbacks.Callback:
@@ -200,102 +302,3 @@ def tensorboard(folder: Path, rate: Callable[[], float]) -> keras.callbacks.Call
 
         return EpochEvents(folder, rate)
     return keras.callbacks.TensorBoard(folder, write_graph=False, write_steps_per_second=False, profile_batch=0)
-
-
-class Saver(keras.callbacks.Callback):
-    """Writes a checkpoint at the end of each epoch, after the recorder has counted it, and restores the newest.
-
-    On several hosts host 0 alone reads and writes, and tells the others what it read.
-    """
-
-    def __init__(
-        self, folder: Path, twin: keras.Model, optimizer: Any, averaging: Averaging, recorder: Recorder, hosts: Hosts,
-        saved: Callable[[], None],
-    ) -> None:  # fmt: skip
-        super().__init__()
-        self._folder = folder
-        self._twin = twin
-        self._optimizer = optimizer
-        self._averaging = averaging
-        self._recorder = recorder
-        self._hosts = hosts
-        self._saved = saved
-        self.writes = hosts.is_first
-
-    @property
-    def _seeds(self) -> list[Any]:
-        return [v for layer in self._twin.layers for v in layer.variables if not any(v is w for w in layer.weights)]
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        if not self.writes:
-            return
-        self._folder.mkdir(exist_ok=True)
-        if self._recorder.is_best:
-            best = Checkpoint(epoch + 1)
-            best.put("weights", _arrays(self._averaging.values()))
-            write_checkpoint(self._folder, best, self._best_name)
-        checkpoint = Checkpoint(epoch + 1, facts=self._recorder.state())
-        checkpoint.facts["average"] = {"updates": self._averaging.updates, "steps": self._averaging.steps}
-        checkpoint.put("weights", _arrays(self._twin.weights))
-        checkpoint.put("optimizer", _arrays(self._optimizer.variables))
-        checkpoint.put("seeds", _arrays(self._seeds))
-        if self._averaging.is_on:
-            checkpoint.put("average", _arrays(self._averaging.values()))
-        write_checkpoint(self._folder, checkpoint)
-        # only now: until this epoch's checkpoint is there, a resume goes by the one before and its best
-        for old in self._folder.glob("best-*.npz"):
-            if old.name != self._best_name:
-                old.unlink()
-        self._recorder.write_history()
-        self._saved()
-
-    @property
-    def _best_name(self) -> str:
-        return f"best-{self._recorder.best_epoch:06d}.npz"
-
-    def restore(self) -> list[str]:
-        """Put the newest readable checkpoint in place; return what there is to say about damaged ones."""
-        found: list[Checkpoint | None] = [None]
-
-        def read() -> tuple[bool, list[str]]:
-            found[0], notes = newest_checkpoint(self._folder)
-            return found[0] is not None, notes
-
-        is_there, notes = self._hosts.settle(read)
-        if not is_there:
-            return notes
-        checkpoint = shared_checkpoint(found[0], self._hosts)
-        try:
-            self._put_back(checkpoint)
-        except (KeyError, TypeError, ValueError) as error:
-            raise RunError(
-                f"the checkpoint of epoch {checkpoint.epoch} in {self._folder} is of another net or recipe than "
-                "recipe.toml says; one of the two was changed: train into another folder"
-            ) from error
-        if self.writes:
-            self._recorder.write_history()
-        return notes
-
-    def _put_back(self, checkpoint: Checkpoint) -> None:
-        average = checkpoint.facts.pop("average")
-        if self._averaging.is_on:
-            self._averaging.restore(self._twin, checkpoint.group("average"), average["updates"], average["steps"])
-        groups = {"weights": self._twin.weights, "optimizer": self._optimizer.variables, "seeds": self._seeds}
-        for name, variables in groups.items():
-            for variable, value in zip(variables, checkpoint.group(name), strict=True):
-                variable.assign(value)
-        self._recorder.restore(checkpoint.epoch, checkpoint.facts)
-
-    def put_kept_weights_in(self, model: keras.Model, is_best: bool) -> None:
-        """Give `model`, wherever it lies, the weights to keep: of the best epoch, or the average at the end."""
-        values = (
-            read_checkpoint(self._folder / self._best_name).group("weights") if is_best
-            else _arrays(self._averaging.values())
-        )  # fmt: skip
-        for variable, value in zip(model.weights, values, strict=True):
-            variable.assign(value)
-
-
-def _arrays(values: Iterable[Any]) -> list[np.ndarray]:
-    """Return variables or tensors as arrays; of copies on several devices, which are alike, the first."""
-    return [np.asarray(keras.ops.convert_to_tensor(value)) for value in values]
