@@ -1,0 +1,100 @@
+"""The labs: the notebooks are those of the text, both languages run the same code, and every exercise can be judged."""
+
+import ast
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from lab_answers import NEARLY_RIGHT
+from lab_solving import executed, exercises_of
+
+LABS = Path(__file__).parents[2] / "labs"
+sys.path.insert(0, str(LABS))
+
+from make_notebooks import LANGUAGES, lab_texts, measured_text, notebook_of, written  # noqa: E402
+
+NAMES = sorted(path.stem for path in (LABS / "en").glob("[0-9]_*.py"))
+
+
+@pytest.mark.parametrize("text", lab_texts(), ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_the_notebook_is_that_of_the_text(text):
+    notebook = text.with_suffix(".ipynb").read_text("utf-8")
+    assert notebook == written(notebook_of(text)), "run `make labs`"
+    assert not [cell for cell in json.loads(notebook)["cells"] if cell.get("outputs")]
+
+
+def test_what_the_package_keeps_of_the_measurements_is_what_was_measured():
+    kept = LABS.parent / "src" / "fireweed" / "teaching" / "measured.json"
+    assert kept.read_text("utf-8") == measured_text(), "run `make labs`"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_both_languages_run_the_same_code(name):
+    english, chinese = (_code_of(LABS / language / f"{name}.py") for language in LANGUAGES)
+    assert len(english) == len(chinese)
+    for one, other in zip(english, chinese, strict=True):
+        assert _without_words(one) == _without_words(other)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_both_languages_have_the_same_cells_and_solutions(name):
+    english, chinese = (notebook_of(LABS / language / f"{name}.py") for language in LANGUAGES)
+    kinds = [[(cell.cell_type, cell.metadata.get("tags", [])) for cell in lab.cells] for lab in (english, chinese)]
+    assert kinds[0] == kinds[1]
+    solved = [{k: v["solution"] for k, v in exercises_of(lab).items()} for lab in (english, chinese)]
+    assert solved[0] == solved[1]
+
+
+@pytest.mark.parametrize("text", lab_texts(), ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_what_a_lab_links_to_is_there(text):
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text.read_text("utf-8")):
+        if not target.startswith("https://"):
+            assert (text.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.timeout(300)
+def test_a_lab_runs_and_its_checks_tell_right_from_nearly_right(name, language, tmp_path):
+    _run_and_judge(LABS / language / f"{name}.py", tmp_path, quick=True)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.timeout(3600)
+def test_a_whole_lab_runs(name, language, tmp_path):
+    _run_and_judge(LABS / language / f"{name}.py", tmp_path, quick=False)
+
+
+def _run_and_judge(text: Path, folder: Path, quick: bool) -> None:
+    notebook = notebook_of(text)
+    lab = executed(notebook, folder, quick, timeout_seconds=280 if quick else 1800)
+    for exercise in exercises_of(notebook):
+        assert lab.verdicts[exercise, "solution"], exercise
+        for wrong in ("unsolved", *NEARLY_RIGHT[exercise]):
+            assert not lab.verdicts[exercise, wrong], f"{exercise}: {wrong} was taken for right"
+    said = " ".join(lab.words)
+    assert ("還不對" in said and "Not yet" not in said) if text.parent.name == "zh-TW" else "還不對" not in said
+    figures = [o.data for cell in lab.notebook.cells for o in cell.get("outputs", []) if "<svg" in str(o.get("data"))]
+    assert len(figures) > 5
+    assert all('role="img" aria-label="' in one["text/html"] for one in figures)
+
+
+def _code_of(text: Path) -> list[str]:
+    return [cell.source for cell in notebook_of(text).cells if cell.cell_type == "code"]
+
+
+def _without_words(code: str) -> str:
+    """Return code without comments and without what its strings say; expressions within strings stay, in any order."""
+    tree = ast.parse(code)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            node.value = ""
+        if isinstance(node, ast.JoinedStr):
+            node.values = sorted(
+                (value for value in node.values if isinstance(value, ast.FormattedValue)), key=ast.dump
+            )
+    return ast.dump(tree)
