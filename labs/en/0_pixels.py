@@ -60,7 +60,7 @@ DATA = "drawn"
 # ## 1. A photo is numbers
 #
 # `fw.open_data` finds the photos and takes the name of each folder as the **class** of the photos in it. `load_photos`
-# reads them as small squares. It keeps a quarter of them aside as **validation** photos: the net never learns from these,
+# reads them as small squares. It keeps a quarter of them aside as **validation photos**: the net never learns from these,
 # so they tell how it does on photos that it has not seen.
 
 # %%
@@ -88,7 +88,7 @@ figures.show_numbers(photo, row=12, column=12)
 
 # %% [markdown]
 # The right answer for a photo is its **label**. Here it is a number, the position of its class in the list of classes.
-# Learning from photos whose labels are known is called **supervised** learning, and choosing one class of several is
+# Learning from photos whose labels are known is called **supervised learning**, and choosing one class of several is
 # **classification**.
 
 # %%
@@ -155,7 +155,7 @@ checks.check_neuron(neuron)
 # %% [markdown]
 # ## 3. Layers
 #
-# To look at a photo, a neuron needs one vector: its pixels are put in a row, which is called **flattening**. A layer of
+# To look at a photo, a neuron needs one vector, so its pixels are put in a row; this step is called **flatten**. A layer of
 # neurons of which each is joined to all inputs is a **dense layer**. Its weights make a matrix with a column for each
 # neuron, and the whole layer is one product of matrices, for all photos of a batch at once:
 
@@ -558,7 +558,7 @@ figures.show_curves({"dense net": history})
 
 # %% [markdown]
 # The two curves part. On the photos that it learned from the net gets better and better; on the validation photos it stays
-# where it is: it **stalls**. It begins to know its training photos by heart, which is called **overfitting**. Look at its
+# where it is: it *stalls*. It begins to know its training photos by heart, which is called **overfitting**. Look at its
 # answers on validation photos:
 
 # %%
@@ -624,7 +624,7 @@ figures.show_photos(shuffled_pixels(photos.train[firsts]), photos.classes)
 
 # %% [markdown]
 # All that makes a photo a photo, that near pixels belong together and that a flower is a flower wherever it stands, is lost
-# on this net. Lab 1 builds nets that know it: **convolutional** ones.
+# on this net. Lab 1 builds nets that know it: *convolutional* ones.
 #
 # ## What to try next
 #

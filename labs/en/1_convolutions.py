@@ -18,7 +18,7 @@
 # [繁體中文](../zh-TW/1_convolutions.ipynb)
 #
 # The dense net of [lab 0](0_pixels.ipynb) learns every place of a photo anew and does not know which pixels are neighbours.
-# A **convolutional** net looks at small patches, with the same weights everywhere. You slide a filter over a photo by
+# A *convolutional* net looks at small patches, with the same weights everywhere. You slide a filter over a photo by
 # hand, count what it costs, and stack such layers into two nets that you train and look into.
 #
 # You need lab 0, or its words: weight, bias, relu, softmax, epoch. It takes about 55 minutes. Words in **bold** are in
@@ -57,18 +57,14 @@ DATA = "drawn"
 # %%
 photos = teaching.load_photos(DATA, side=48)
 print(
-    len(photos.train),
-    "training photos,",
-    len(photos.validation),
-    "validation photos of",
-    photos.train.shape[1:],
+    f"{len(photos.train)} training photos, {len(photos.validation)} for validation, of {photos.train.shape[1:]}"
 )
 
 # %% [markdown]
 # ## 1. A filter slides over a photo
 #
 # In a convolution a neuron sees a small patch only. It adds up the pixels of the patch, each times a weight, as every neuron
-# does. Then the patch slides one pixel on and **the same weights** are used again, over the whole picture. Such a patch of
+# does. Then the patch slides one pixel on and *the same weights* are used again, over the whole picture. Such a patch of
 # weights is called a **filter** (or kernel), and the sliding is the **convolution**.
 #
 # Here is one step of it on a small picture of one channel, dark on the left, bright on the right:
@@ -117,7 +113,7 @@ figures.show_answers(grey, filters, answers)
 # to tell the classes apart.
 #
 # A photo has three channels, and a filter weights for each of them: one of 4 by 4 pixels has 4 x 4 x 3 = 48 weights. All
-# 48 products are added up to **one** number.
+# 48 products are added up to *one* number.
 
 # %%
 print("weights of a 4x4 filter on 3 channels:", 4 * 4 * 3)
@@ -329,7 +325,7 @@ checks.check_reach(reach)
 # ## 5. What is a 1x1 convolution good for?
 #
 # On a flat picture a 1x1 filter would only multiply each pixel by a number. On a cube it does more: at every place it adds
-# up **all channels**, each with its weight. It mixes channels and looks at no neighbours. If one channel says "pointed
+# up *all channels*, each with its weight. It mixes channels and looks at no neighbours. If one channel says "pointed
 # ears" and another "whiskers", a 1x1 filter can say "cat".
 #
 # Try it: four channels find edges towards right, left, below, above. One 1x1 filter with four weights makes outlines of

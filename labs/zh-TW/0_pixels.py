@@ -57,8 +57,8 @@ DATA = "drawn"
 # %% [markdown]
 # ## 1. 相片就是數字
 #
-# `fw.open_data` 會找出相片,並以資料夾名稱作為其中相片的**類別**。`load_photos` 把相片讀成小正方形,並把其中四分之一留作**驗證**
-# 相片:網路從不拿它們來學習,所以能看出網路面對沒看過的相片時表現如何。
+# `fw.open_data` 會找出相片,並以資料夾名稱作為其中相片的**類別**。`load_photos` 把相片讀成小正方形,並把其中四分之一留作
+# **驗證相片**:網路從不拿它們來學習,所以能看出網路面對沒看過的相片時表現如何。
 
 # %%
 catalog = fw.open_data(DATA)
@@ -81,7 +81,7 @@ photo = photos.train[firsts[0]]
 figures.show_numbers(photo, row=12, column=12)
 
 # %% [markdown]
-# 相片的正確答案稱為**標籤**。這裡的標籤是一個數字,也就是類別在清單中的位置。從已知標籤的相片學習,稱為**監督式**學習;從幾個類別中
+# 相片的正確答案稱為**標籤**。這裡的標籤是一個數字,也就是類別在清單中的位置。從已知標籤的相片學習,稱為**監督式學習**;從幾個類別中
 # 選出一個,就是**分類**。
 
 # %%
@@ -274,7 +274,7 @@ checks.check_softmax(softmax)
 # ## 5. 答案錯得多離譜?交叉熵
 #
 # 要進步,網路需要一個數字來表示自己錯了多少,這就是**損失**。首先把正確答案寫成完美的網路會給的機率:正確類別是 1,其他都是 0。這稱為
-# **one-hot** 編碼:五個類別中的第三類是 `[0, 0, 1, 0, 0]`。
+# **one-hot 編碼**:五個類別中的第三類是 `[0, 0, 1, 0, 0]`。
 
 # %%
 print("標籤 ", photos.train_labels[firsts])
@@ -523,7 +523,7 @@ print(f"{len(history['loss'])} 個週期,共 {time.perf_counter() - start_time:.
 figures.show_curves({"密集網路": history})
 
 # %% [markdown]
-# 兩條曲線分開了。對學過的相片,網路越來越好;對驗證相片卻原地踏步,**停滯**了。它開始把訓練相片背下來,這稱為**過度擬合**(overfitting)。
+# 兩條曲線分開了。對學過的相片,網路越來越好;對驗證相片卻原地踏步,停滯了。它開始把訓練相片背下來,這稱為**過度擬合**(overfitting)。
 # 看看它對驗證相片的答案:
 
 # %%
@@ -584,7 +584,8 @@ ends = {
     for name, one in (("原樣", history), ("打亂", shuffled_history))
 }
 print(
-    "驗證準確率(最後幾個週期的平均):", ", ".join(f"{name} {end:.0%}" for name, end in ends.items())
+    "驗證準確率(最後幾個週期的平均):",
+    ", ".join(f"{name} {end:.0%}" for name, end in ends.items()),
 )
 figures.show_photos(shuffled_pixels(photos.train[firsts]), photos.classes)
 

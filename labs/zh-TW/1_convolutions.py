@@ -55,17 +55,13 @@ DATA = "drawn"
 # %%
 photos = teaching.load_photos(DATA, side=48)
 print(
-    len(photos.train),
-    "張訓練相片,",
-    len(photos.validation),
-    "張驗證相片,形狀為",
-    photos.train.shape[1:],
+    f"{len(photos.train)} 張訓練相片,{len(photos.validation)} 張驗證相片,形狀為 {photos.train.shape[1:]}"
 )
 
 # %% [markdown]
 # ## 1. 濾鏡滑過相片
 #
-# 在卷積裡,一個神經元只看一小塊。它和所有神經元一樣,把區塊裡的像素各乘上權重再相加。接著區塊滑動一個像素,**再用同樣的權重**算一次,
+# 在卷積裡,一個神經元只看一小塊。它和所有神經元一樣,把區塊裡的像素各乘上權重再相加。接著區塊滑動一個像素,再用同樣的權重算一次,
 # 直到走遍整張圖。這樣一小塊權重稱為**濾鏡**(或稱核),這種滑動就是**卷積**。
 #
 # 下面是其中的一步,用的是只有一個通道、左暗右亮的小圖:
@@ -110,7 +106,7 @@ figures.show_answers(grey, filters, answers)
 # %% [markdown]
 # 這些濾鏡是人想出來的。網路從隨機的濾鏡開始,靠梯度下降找出哪些濾鏡有助於分辨類別。
 #
-# 相片有三個通道,濾鏡對每個通道都有權重:4×4 像素的濾鏡有 4 x 4 x 3 = 48 個權重。48 個乘積全部加成**一個**數字。
+# 相片有三個通道,濾鏡對每個通道都有權重:4×4 像素的濾鏡有 4 x 4 x 3 = 48 個權重。48 個乘積全部加成一個數字。
 
 # %%
 print("4x4 濾鏡用在 3 個通道上的權重數:", 4 * 4 * 3)
@@ -314,7 +310,7 @@ checks.check_reach(reach)
 # %% [markdown]
 # ## 5. 1x1 卷積有什麼用?
 #
-# 在平面的圖上,1x1 濾鏡只是把每個像素乘上一個數。但在立方體上,它在每個位置把**所有通道**各乘上權重再相加:它混合通道,不看鄰居。如果一個
+# 在平面的圖上,1x1 濾鏡只是把每個像素乘上一個數。但在立方體上,它在每個位置把所有通道各乘上權重再相加:它混合通道,不看鄰居。如果一個
 # 通道代表「尖耳朵」,另一個代表「鬍鬚」,1x1 濾鏡就能說「貓」。
 #
 # 試試看:四個通道分別找出朝右、朝左、朝下、朝上的邊緣。一個只有四個權重的 1x1 濾鏡,就能把它們合成不分方向的輪廓:
@@ -334,7 +330,8 @@ as_layer = keras.ops.conv(
     edges[None].astype("float32"), mixture_weights.reshape(1, 1, 4, 1).astype("float32")
 )
 print(
-    "與 1x1 層相同:", np.allclose(keras.ops.convert_to_numpy(as_layer)[0, ..., 0], mixed, atol=1e-5)
+    "與 1x1 層相同:",
+    np.allclose(keras.ops.convert_to_numpy(as_layer)[0, ..., 0], mixed, atol=1e-5),
 )
 figures.show_maps(photo, {"4 個通道": edges, "1x1 混合": mixed[..., None]}, columns=4)
 
