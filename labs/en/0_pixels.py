@@ -189,10 +189,10 @@ def photos_per_second(work):
     return len(many) / (time.perf_counter() - start)
 
 
-print(
-    f"one photo at a time: {photos_per_second(lambda: [row @ weights for row in many]):10,.0f} photos/s"
-)
-print(f"all in one product:  {photos_per_second(lambda: many @ weights):10,.0f} photos/s")
+singly = photos_per_second(lambda: [row @ weights for row in many])
+together = photos_per_second(lambda: many @ weights)
+print(f"one photo at a time: {singly:10,.0f} photos/s")
+print(f"all in one product:  {together:10,.0f} photos/s")
 
 # %% [markdown]
 # Layers are stacked: the outputs of one are the inputs of the next. The simplest net for photos is this one, of dense
@@ -239,9 +239,7 @@ for layer in layer_costs(model):
     print(f"{layer.name:10} {layer.output_shape!s:14} {layer.parameters:>10,} numbers to learn")
 
 large = fw.build_model("dense", classes=5, side=192)
-print(
-    f"\nfor photos of 192 px it would be {large.count_params():,}, nearly all of them in the first layer"
-)
+print(f"\nfor photos of 192 px: {large.count_params():,}, nearly all of them in the first layer")
 del large
 
 # %% [markdown]
@@ -530,24 +528,17 @@ for batch_size in (1, 4, 16, 64):
 # photos.
 
 # %%
-truth, validation_truth = (
-    keras.utils.to_categorical(photos.train_labels, 5),
-    keras.utils.to_categorical(photos.validation_labels, 5),
-)
+truth = keras.utils.to_categorical(photos.train_labels, 5)
+validation_truth = keras.utils.to_categorical(photos.validation_labels, 5)
 
 
 def train_dense(train, validation):
     model = fw.build_model("dense", classes=5, side=side)
     model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
-    epochs = 2 if quick else 40
     done = model.fit(
-        train,
-        truth,
-        validation_data=(validation, validation_truth),
-        batch_size=32,
-        epochs=epochs,
-        verbose=0,
-    )
+        train, truth, validation_data=(validation, validation_truth),
+        batch_size=32, epochs=2 if quick else 40, verbose=0,
+    )  # fmt: skip
     return model, done.history
 
 
@@ -575,9 +566,8 @@ figures.show_answered(
 # **Too many weights for so few photos.** With that much freedom, it is easier to remember than to understand:
 
 # %%
-print(
-    f"{model.count_params():,} numbers to learn from {len(photos.train)} photos: {model.count_params() / len(photos.train):,.0f} for each"
-)
+learned, given = model.count_params(), len(photos.train)
+print(f"{learned:,} numbers to learn from {given} photos: {learned / given:,.0f} for each")
 
 # %% [markdown]
 # **Every weight belongs to one place.** A petal two pixels further right meets other weights, which must learn petals anew.
@@ -614,12 +604,10 @@ def shuffled_pixels(some_photos):
 _, shuffled_history = train_dense(shuffled_pixels(photos.train), shuffled_pixels(photos.validation))
 ends = {
     name: np.mean(one["val_accuracy"][-5:])
-    for name, one in (("as they are", history), ("shuffled", shuffled_history))
+    for name, one in {"as they are": history, "shuffled": shuffled_history}.items()
 }
-print(
-    "validation accuracy, mean of the last epochs:",
-    ", ".join(f"{name} {end:.0%}" for name, end in ends.items()),
-)
+for name, end in ends.items():
+    print(f"pixels {name}: validation accuracy {end:.0%}, the mean of the last epochs")
 figures.show_photos(shuffled_pixels(photos.train[firsts]), photos.classes)
 
 # %% [markdown]

@@ -177,8 +177,10 @@ def photos_per_second(work):
     return len(many) / (time.perf_counter() - start)
 
 
-print(f"一次一張:{photos_per_second(lambda: [row @ weights for row in many]):10,.0f} 張/秒")
-print(f"一次全部:{photos_per_second(lambda: many @ weights):10,.0f} 張/秒")
+singly = photos_per_second(lambda: [row @ weights for row in many])
+together = photos_per_second(lambda: many @ weights)
+print(f"一次一張:{singly:10,.0f} 張/秒")
+print(f"一次全部:{together:10,.0f} 張/秒")
 
 # %% [markdown]
 # 層可以疊起來:前一層的輸出就是下一層的輸入。處理相片最簡單的網路,就是下面這種只有密集層的網路。輸入與輸出之間的層稱為隱藏層。
@@ -222,7 +224,7 @@ for layer in layer_costs(model):
     print(f"{layer.name:10} {layer.output_shape!s:14} {layer.parameters:>10,} 個要學的數字")
 
 large = fw.build_model("dense", classes=5, side=192)
-print(f"\n相片若為 192 px,則有 {large.count_params():,} 個,幾乎全在第一層")
+print(f"\n相片若為 192 px:{large.count_params():,} 個,幾乎全在第一層")
 del large
 
 # %% [markdown]
@@ -496,24 +498,17 @@ for batch_size in (1, 4, 16, 64):
 # 的最佳化工具。**準確率**是答對的比例;我們在意的是它,但只有損失有梯度可用。把所有訓練相片看過一遍,稱為一個**週期**(epoch)。
 
 # %%
-truth, validation_truth = (
-    keras.utils.to_categorical(photos.train_labels, 5),
-    keras.utils.to_categorical(photos.validation_labels, 5),
-)
+truth = keras.utils.to_categorical(photos.train_labels, 5)
+validation_truth = keras.utils.to_categorical(photos.validation_labels, 5)
 
 
 def train_dense(train, validation):
     model = fw.build_model("dense", classes=5, side=side)
     model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
-    epochs = 2 if quick else 40
     done = model.fit(
-        train,
-        truth,
-        validation_data=(validation, validation_truth),
-        batch_size=32,
-        epochs=epochs,
-        verbose=0,
-    )
+        train, truth, validation_data=(validation, validation_truth),
+        batch_size=32, epochs=2 if quick else 40, verbose=0,
+    )  # fmt: skip
     return model, done.history
 
 
@@ -542,9 +537,8 @@ figures.show_answered(
 # **權重太多,相片太少。** 自由度這麼大,死背比理解容易:
 
 # %%
-print(
-    f"{model.count_params():,} 個數字,卻只有 {len(photos.train)} 張相片可學:平均每張 {model.count_params() / len(photos.train):,.0f} 個"
-)
+learned, given = model.count_params(), len(photos.train)
+print(f"{given} 張相片要學 {learned:,} 個數字:每張 {learned / given:,.0f} 個")
 
 # %% [markdown]
 # **每個權重只屬於一個位置。** 花瓣往右移兩個像素,遇到的就是另外一批權重,一切得重新學起。下面是第一層中十個神經元的權重,照它們所看的相片
@@ -581,12 +575,10 @@ def shuffled_pixels(some_photos):
 _, shuffled_history = train_dense(shuffled_pixels(photos.train), shuffled_pixels(photos.validation))
 ends = {
     name: np.mean(one["val_accuracy"][-5:])
-    for name, one in (("原樣", history), ("打亂", shuffled_history))
+    for name, one in {"原樣": history, "打亂": shuffled_history}.items()
 }
-print(
-    "驗證準確率(最後幾個週期的平均):",
-    ", ".join(f"{name} {end:.0%}" for name, end in ends.items()),
-)
+for name, end in ends.items():
+    print(f"像素{name}:驗證準確率 {end:.0%}(最後幾個週期的平均)")
 figures.show_photos(shuffled_pixels(photos.train[firsts]), photos.classes)
 
 # %% [markdown]

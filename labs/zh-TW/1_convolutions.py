@@ -54,9 +54,7 @@ DATA = "drawn"
 
 # %%
 photos = teaching.load_photos(DATA, side=48)
-print(
-    f"{len(photos.train)} 張訓練相片,{len(photos.validation)} 張驗證相片,形狀為 {photos.train.shape[1:]}"
-)
+print(f"{len(photos.train)} 張訓練相片,{len(photos.validation)} 張驗證相片")
 
 # %% [markdown]
 # ## 1. 濾鏡滑過相片
@@ -86,9 +84,8 @@ def slide_grey(picture, weights):
     answer = np.zeros((rows, columns))
     for row in range(rows):
         for column in range(columns):
-            answer[row, column] = (
-                picture[row : row + side, column : column + side] * weights
-            ).sum()
+            patch = picture[row : row + side, column : column + side]
+            answer[row, column] = (patch * weights).sum()
     return answer
 
 
@@ -193,9 +190,8 @@ checks.check_conv_weights(conv_weights)
 
 # %%
 inputs, outputs = photo.size, cube.size
-print(
-    f"卷積:{kernel.size + bias.size:,} 個數字;輸出數量相同的密集層:{inputs * outputs + outputs:,}"
-)
+print(f"卷積要學的數字:{kernel.size + bias.size:,}")
+print(f"輸出數量相同的密集層: {inputs * outputs + outputs:,}")
 
 # %% [markdown]
 # ## 3. 縮小立方體:步幅與最大池化
@@ -249,7 +245,8 @@ def pixels_seen(kernel_sizes, side=11):
     layers = [keras.layers.Conv2D(1, size, padding="same", use_bias=False) for size in kernel_sizes]
     net = keras.Sequential([keras.Input((side, side, 1)), *layers])
     one_pixel_each = np.eye(side * side, dtype="float32").reshape(-1, side, side, 1)
-    return net.predict(one_pixel_each, verbose=0)[:, side // 2, side // 2, 0].reshape(side, side)
+    outputs = keras.ops.convert_to_numpy(net(one_pixel_each))
+    return outputs[:, side // 2, side // 2, 0].reshape(side, side)
 
 
 figures.show_reach(
@@ -267,13 +264,10 @@ figures.show_reach(
 
 # %%
 for line in ("norm none | conv 24 | conv 24 3 x2 | gap", "norm none | conv 24 | conv 24 5 | gap"):
-    layers = [
-        layer for layer in layer_costs(fw.build_model(line, side=48)) if layer.kind == "Conv2D"
-    ][1:]
-    parameters, products = (
-        sum(one.parameters for one in layers),
-        sum(one.multiply_adds for one in layers),
-    )
+    layers = layer_costs(fw.build_model(line, side=48))
+    behind = [layer for layer in layers if layer.kind == "Conv2D"][1:]
+    parameters = sum(layer.parameters for layer in behind)
+    products = sum(layer.multiply_adds for layer in behind)
     print(f"{line:42} 第一層之後:{parameters:,} 個權重,{products:,} 次乘加運算")
 
 # %% [markdown]
@@ -329,10 +323,8 @@ mixed = edges @ mixture_weights
 as_layer = keras.ops.conv(
     edges[None].astype("float32"), mixture_weights.reshape(1, 1, 4, 1).astype("float32")
 )
-print(
-    "與 1x1 層相同:",
-    np.allclose(keras.ops.convert_to_numpy(as_layer)[0, ..., 0], mixed, atol=1e-5),
-)
+as_layer = keras.ops.convert_to_numpy(as_layer)[0, ..., 0]
+print("與 1x1 層相同:", np.allclose(as_layer, mixed, atol=1e-5))
 figures.show_maps(photo, {"4 個通道": edges, "1x1 混合": mixed[..., None]}, columns=4)
 
 # %% [markdown]
@@ -347,9 +339,8 @@ figures.show_maps(photo, {"4 個通道": edges, "1x1 混合": mixed[..., None]},
 side = photos.train.shape[1]
 plain = fw.build_model("convnet", classes=5, side=side)
 for layer in layer_costs(plain)[1:]:
-    print(
-        f"{layer.name:10} {layer.output_shape!s:14} {layer.parameters:>7,} 個權重 {layer.multiply_adds:>12,} 次乘加"
-    )
+    cost = f"{layer.parameters:>7,} 個權重 {layer.multiply_adds:>12,} 次乘加"
+    print(f"{layer.name:10} {layer.output_shape!s:14} {cost}")
 
 # %%
 mixing = fw.build_model("convnet-1x1", classes=5, side=side)
@@ -371,21 +362,15 @@ figures.show_net(mixing)
 # %%
 truth = keras.utils.to_categorical(photos.train_labels, 5)
 validation = (photos.validation, keras.utils.to_categorical(photos.validation_labels, 5))
-models, histories = (
-    {
-        "dense": fw.build_model("dense", classes=5, side=side),
-        "convnet": plain,
-        "convnet-1x1": mixing,
-    },
-    {},
-)
+dense = fw.build_model("dense", classes=5, side=side)
+models, histories = {"dense": dense, "convnet": plain, "convnet-1x1": mixing}, {}
 for name, model in models.items():
     model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
     start = time.perf_counter()
-    epochs = 1 if quick else 20
     done = model.fit(
-        photos.train, truth, validation_data=validation, batch_size=32, epochs=epochs, verbose=0
-    )
+        photos.train, truth, validation_data=validation,
+        batch_size=32, epochs=1 if quick else 20, verbose=0,
+    )  # fmt: skip
     histories[name] = done.history
     print(f"{name:12} {model.count_params():>9,} 個權重,{time.perf_counter() - start:4.0f} 秒")
 
@@ -470,9 +455,7 @@ if checks.check_net_line(line) and not quick:
 # %%
 for recipe in ("fast", "squeezenet"):
     figure = teaching.measured(recipe)
-    print(
-        f"--recipe {recipe:11} {figure['photos']} 張驗證相片的 {figure['mean']:.1%},{figure['seeds']} 個種子"
-    )
+    print(f"--recipe {recipe:11} 答對 {figure['mean']:.1%},{figure['seeds']} 個種子的平均")
 
 # %% [markdown]
 # ## 接下來試試

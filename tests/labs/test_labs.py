@@ -13,7 +13,7 @@ from lab_solving import executed, exercises_of
 LABS = Path(__file__).parents[2] / "labs"
 sys.path.insert(0, str(LABS))
 
-from make_notebooks import LANGUAGES, lab_texts, measured_text, notebook_of, written  # noqa: E402
+from make_notebooks import LANGUAGES, lab_texts, measured_text, notebook_of, report_words_text, written  # noqa: E402
 
 NAMES = sorted(path.stem for path in (LABS / "en").glob("[0-9]_*.py"))
 
@@ -28,6 +28,14 @@ def test_the_notebook_is_that_of_the_text(text):
 def test_what_the_package_keeps_of_the_measurements_is_what_was_measured():
     kept = LABS.parent / "src" / "fireweed" / "teaching" / "measured.json"
     assert kept.read_text("utf-8") == measured_text(), "run `make labs`"
+
+
+def test_the_words_that_reports_explain_are_those_of_the_glossary():
+    kept = LABS.parent / "src" / "fireweed" / "evaluation" / "words.json"
+    assert kept.read_text("utf-8") == report_words_text(), "run `make labs`"
+    page = (kept.parent / "report.html").read_text("utf-8")
+    linked = set(re.findall(r"word\('[^']+', '([^']+)'\)", page))
+    assert linked and linked <= {entry["id"] for entry in json.loads(kept.read_text("utf-8"))}
 
 
 @pytest.mark.parametrize("name", NAMES)

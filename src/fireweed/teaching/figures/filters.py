@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from fireweed.teaching.figure import (
+    BLUE,
     GREY,
     INK,
     LINE_COLORS,
@@ -157,12 +158,14 @@ def show_windows(values: np.ndarray, strided: np.ndarray, pooled: np.ndarray) ->
 
 def show_reach(reaches: Mapping[str, np.ndarray]) -> Figure:
     """Show for several stacks of layers which pixels of the input reach one output, as patterns of squares."""
+    from matplotlib.colors import ListedColormap
+
     drawing, axes = sheet(1, len(reaches), 2.1, 2.4)
     told = []
     for place, (name, reach) in zip(axes, reaches.items(), strict=True):
         seen = np.abs(reach) > 0
         high, wide = (int(np.ptp(np.nonzero(seen)[axis])) + 1 for axis in (0, 1))
-        picture(place, np.where(seen, 1.0, np.nan), name, cmap="cividis", vmin=0, vmax=1.6)
+        picture(place, np.where(seen, 1.0, np.nan), name, cmap=ListedColormap([BLUE]))
         place.set_xticks(np.arange(-0.5, reach.shape[1]), [])
         place.set_yticks(np.arange(-0.5, reach.shape[0]), [])
         place.grid(color=GREY, linewidth=0.5)

@@ -9,7 +9,9 @@ from fireweed.teaching.figure import BLUE, DASHES, INK, ORANGE, Figure, bare, fi
 from fireweed.teaching.language import pick
 
 _NET_STYLE = """<style>.lesson-net text{fill:currentColor;font:12px system-ui,sans-serif}
-.lesson-net .name{font-weight:600}.lesson-net rect{fill:none;stroke:#8a8a8a;stroke-width:1.5}
+.lesson-net .box-title{font-weight:600}
+.lesson-net .box-detail,.lesson-net .box-small{font-size:11px;font-weight:400}
+.lesson-net rect{fill:none;stroke:#8a8a8a;stroke-width:1.5}
 .lesson-net path{fill:none;stroke:#8a8a8a;stroke-width:1.5}</style>"""
 
 
