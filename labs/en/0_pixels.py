@@ -49,7 +49,9 @@ from fireweed.teaching import checks, figures
 teaching.begin("en")  # chooses a TPU, a GPU or the CPU, and says which
 
 # %% [markdown]
-# The whole lab runs on a laptop. With `quick = True` it uses fewer epochs, to see all of it in a minute.
+# The codelab that these labs follow ran TensorFlow on TPUs of their second generation. Today Keras reaches a TPU, and an
+# NVIDIA GPU, through JAX; Fireweed chooses that by itself, and the code of the lab stays the same. (Lab 2 has more on these
+# chips.) A laptop is enough all the same. With `quick = True` the lab uses fewer epochs, to see all of it in a minute.
 
 # %% tags=["parameters"]
 quick = False

@@ -473,13 +473,15 @@ if checks.check_net_line(line) and not quick:
     print(f"validation accuracy {run.history[-1]['val_accuracy']:.0%}; the report: {run.report}")
 
 # %% [markdown]
-# On real photos the task is harder than on drawn ones. What nets that start from random weights reach on the 3,670 photos of
-# `flowers`, measured and committed with the project:
+# On real photos the task is harder than on drawn ones. What nets that start from random weights reach on the photos of
+# `flowers`, measured and committed with the project (you need these photos and more time to repeat it):
 
 # %%
 for recipe in ("fast", "squeezenet"):
     figure = teaching.measured(recipe)
-    print(f"--recipe {recipe:11} {figure['mean']:.1%} right, the mean of {figure['seeds']} seeds")
+    print(
+        f"--recipe {recipe:11} {figure['mean']:.1%} of {figure['photos']} photos, {figure['seeds']} seeds"
+    )
 
 # %% [markdown]
 # ## What to try next

@@ -47,7 +47,8 @@ from fireweed.teaching import checks, figures
 teaching.begin("zh-TW")  # 選擇 TPU、GPU 或 CPU,並說明用了哪一個
 
 # %% [markdown]
-# 整課在筆記型電腦上就能跑。設 `quick = True` 會減少訓練週期,一分鐘內可以看完全部。
+# 這套課程所依循的程式碼研究室,當時在第二代 TPU 上使用 TensorFlow。如今 Keras 透過 JAX 使用 TPU 和 NVIDIA GPU;Fireweed 會自行選擇,
+# 課程的程式碼完全不用改(第 2 課會再談這些晶片)。其實筆記型電腦就夠用了。設 `quick = True` 會減少訓練週期,一分鐘內可以看完全部。
 
 # %% tags=["parameters"]
 quick = False

@@ -58,7 +58,7 @@ def tried(notebook: NotebookNode, quick: bool) -> NotebookNode:
     return ready
 
 
-def executed(notebook: NotebookNode, folder: Path, quick: bool, timeout_seconds: int = 280) -> Lab:
+def executed(notebook: NotebookNode, folder: Path, quick: bool, timeout_seconds: int) -> Lab:
     """Execute a lab in a kernel of its own, in a folder of its own, and collect what its checks said."""
     lab = Lab(tried(notebook, quick))
     NotebookClient(
