@@ -15,6 +15,7 @@ from fireweed.teaching.checks.convolutions import NET_LEAST_REACH_PX, NET_MOST_P
 LABS = Path(__file__).parents[2] / "labs"
 sys.path.insert(0, str(LABS))
 
+from chinese_punctuation import widened_file  # noqa: E402
 from make_notebooks import LANGUAGES, lab_texts, measured_text, notebook_of, report_words_text, written  # noqa: E402
 
 NAMES = sorted(path.stem for path in (LABS / "en").glob("[0-9]_*.py"))
@@ -45,6 +46,12 @@ def test_what_is_asked_of_a_net_is_what_the_check_asks():
         asked = (LABS / language / "1_convolutions.py").read_text("utf-8").split('"exercise", "net_line"')[0][-900:]
         for number in (NET_MOST_PARAMETERS, NET_LEAST_REACH_PX, NET_SIDE_PX):
             assert f"{number:,}" in asked
+
+
+def test_chinese_has_its_own_punctuation():
+    package = LABS.parent / "src" / "fireweed" / "teaching"
+    for path in (*LABS.glob("zh-TW/*.py"), LABS.parent / "docs" / "glossary.md", *package.rglob("*.py")):
+        assert path.read_text("utf-8") == widened_file(path), f"run `python labs/chinese_punctuation.py {path}`"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -47,7 +47,7 @@ def begin(language: str = "en") -> str:
     )
     return pick(
         f"This lab computes on a {device}, with Keras {keras.__version__} through {backend}.",
-        f"本課使用 {device} 計算:Keras {keras.__version__},後端為 {backend}。",
+        f"本課使用 {device} 計算：Keras {keras.__version__}，後端為 {backend}。",
     )
 
 
