@@ -36,7 +36,8 @@ def show_curves(histories: Mapping[str, Mapping[str, Sequence[float]]]) -> Figur
         legend(place, "lower right")
         told.append(
             pick(
-                f"{name}: training ends at {history['accuracy'][-1]:.0%}, validation at {history['val_accuracy'][-1]:.0%}",
+                f"{name}: training ends at {history['accuracy'][-1]:.0%}, "
+                f"validation at {history['val_accuracy'][-1]:.0%}",
                 f"{name}：訓練準確率最後為 {history['accuracy'][-1]:.0%}，驗證為 {history['val_accuracy'][-1]:.0%}",
             )
         )
