@@ -16,7 +16,9 @@ _WIDE = {mark: chr(ord(mark) + 0xFEE0) for mark in ",:;?!()"}
 _CODE = re.compile(
     r"(`[^`]*`|\]\([^)]*\)|https?://\S+|\{[^{}]*\})"
 )  # left alone, wherever it stands
-_MARK = re.compile(rf"(?<={_LETTER})([,:;?!])(?! )|(?<! )([,:;?!])(?={_LETTER})")
+_MARK = re.compile(
+    rf"(?:(?<={_LETTER})|(?<={_LETTER}\*\*))([,:;?!])(?! )|(?<! )([,:;?!])(?={_LETTER})"
+)
 _UNSPACED = re.compile(r"[,;](?![\s\d])")  # English leaves a space behind these
 _BRACKETS = re.compile(r"\(([^()]*)\)")
 
@@ -33,14 +35,31 @@ def widened(prose: str) -> str:
 
     text = _CODE.sub(hold, prose)
     text = _BRACKETS.sub(lambda found: _bracketed(found, text), text)
+    text = _with_unmatched_widened(text)
     for _ in range(2):  # a mark may follow one that was just widened
         text = _MARK.sub(lambda found: _WIDE[found[0]], text)
     text = _UNSPACED.sub(lambda found: _WIDE[found[0]], text)
     return re.sub("[\ue000-\uf8ff]", lambda sign: held[ord(sign[0]) - 0xE000], text)
 
 
+def _with_unmatched_widened(text: str) -> str:
+    """Widen brackets whose other half is on another line."""
+    letters, opened = list(text), []
+    for place, letter in enumerate(letters):
+        if letter == "(":
+            opened.append(place)
+        elif letter == ")":
+            if opened:
+                opened.pop()
+            else:
+                letters[place] = _WIDE[letter]
+    for place in opened:
+        letters[place] = _WIDE["("]
+    return "".join(letters)
+
+
 def _bracketed(found: re.Match[str], text: str) -> str:
-    before = text[found.start() - 1 : found.start()]
+    before = text[: found.start()].rstrip("*")[-1:]
     is_chinese = re.search(_LETTER, found[1]) or re.match(_LETTER, before)
     if not is_chinese or ", " in found[1]:
         return found[0]

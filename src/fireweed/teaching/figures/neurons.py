@@ -112,8 +112,8 @@ def show_batch_product(batch: int, inputs: int, neurons: int) -> Figure:
     alt = pick(
         f"A matrix of {batch} photos of {inputs} numbers times a matrix of weights with a column for each of {neurons} "
         "neurons; a row of the first with a column of the second gives one number of the result",
-        f"{batch} 張相片、每張 {inputs} 個數字的矩陣，乘以權重矩陣(每個神經元一欄，共 "
-        f"{neurons} 欄)；前者的一列與後者的一欄得出結果的一個數字",
+        f"{batch} 張相片、每張 {inputs} 個數字的矩陣，乘以權重矩陣（每個神經元一欄，共 "
+        f"{neurons} 欄）；前者的一列與後者的一欄得出結果的一個數字",
     )
     return finish(drawing, alt)
 
