@@ -68,12 +68,11 @@ DATA = "drawn"
 # %%
 catalog = fw.open_data(DATA)
 photos = teaching.load_photos(catalog, side=32)
+classes = len(photos.classes)
 print("classes:", photos.classes)
 print("training photos:", photos.train.shape, "validation photos:", photos.validation.shape)
 
-firsts = [
-    int(np.flatnonzero(photos.train_labels == label)[0]) for label in range(len(photos.classes))
-]
+firsts = [int(np.flatnonzero(photos.train_labels == label)[0]) for label in range(classes)]
 figures.show_photos(photos.train[firsts], photos.classes)
 
 # %% [markdown]
@@ -203,7 +202,7 @@ print(f"all in one product:  {together:10,.0f} photos/s")
 # %%
 side = photos.train.shape[1]
 figures.show_layers(
-    [side * side * 3, 500, 50, 5], ["pixels", "dense, relu", "dense, relu", "classes"]
+    [side * side * 3, 500, 50, classes], ["pixels", "dense, relu", "dense, relu", "classes"]
 )
 
 # %% [markdown]
@@ -236,11 +235,11 @@ checks.check_dense_weights(dense_weights)
 # %%
 from fireweed.models.cost import layer_costs
 
-model = fw.build_model("dense", classes=5, side=side)
+model = fw.build_model("dense", classes=classes, side=side)
 for layer in layer_costs(model):
     print(f"{layer.name:10} {layer.output_shape!s:14} {layer.parameters:>10,} numbers to learn")
 
-large = fw.build_model("dense", classes=5, side=192)
+large = fw.build_model("dense", classes=classes, side=192)
 print(f"\nfor photos of 192 px: {large.count_params():,}, nearly all of them in the first layer")
 del large
 
@@ -255,11 +254,11 @@ del large
 # 2. divide each by the sum of them all (by the "L1 norm", as it is called), and they add up to 1.
 
 # %%
-logits = np.array([2.0, 1.0, 0.1, -1.0, 0.5])
+logits = np.array([2.0, 1.0, 0.1, -1.0, 0.5])[:classes]
 powers = np.exp(logits)
 probabilities = powers / powers.sum()
 print(f"sum: {probabilities.sum():.6f}")
-figures.show_softmax(logits, probabilities, photos.classes)
+figures.show_softmax(logits, probabilities, photos.classes[: len(logits)])
 
 # %% [markdown]
 # Change `logits` and run it again. What happens when you add 10 to all of them? When you multiply them all by 3?
@@ -298,7 +297,7 @@ checks.check_softmax(softmax)
 
 # %%
 print("labels ", photos.train_labels[firsts])
-print("one-hot\n", np.eye(5)[photos.train_labels[firsts]])
+print("one-hot\n", np.eye(classes)[photos.train_labels[firsts]])
 
 # %% [markdown]
 # Any distance between the two rows of numbers could serve. For classes, **cross-entropy** works best: minus the sum of
@@ -312,10 +311,10 @@ probability = 0.3
 figures.show_loss(probability)
 
 # %% [markdown]
-# A net that knows nothing gives each of five classes 0.2. What does it lose?
+# A net that knows nothing gives all classes the same probability. What does it lose?
 
 # %%
-print(f"loss of pure guessing among 5 classes: {-np.log(1 / 5):.3f}")
+print(f"loss of pure guessing among {classes} classes: {-np.log(1 / classes):.3f}")
 
 # %% [markdown]
 # **Exercise 4: the cross-entropy of a batch**: the mean of the losses of its photos. Both arrays have a row a photo.
@@ -530,12 +529,12 @@ for batch_size in (1, 4, 16, 64):
 # photos.
 
 # %%
-truth = keras.utils.to_categorical(photos.train_labels, 5)
-validation_truth = keras.utils.to_categorical(photos.validation_labels, 5)
+truth = keras.utils.to_categorical(photos.train_labels, classes)
+validation_truth = keras.utils.to_categorical(photos.validation_labels, classes)
 
 
 def train_dense(train, validation):
-    model = fw.build_model("dense", classes=5, side=side)
+    model = fw.build_model("dense", classes=classes, side=side)
     model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
     done = model.fit(
         train, truth, validation_data=(validation, validation_truth),

@@ -56,6 +56,7 @@ DATA = "drawn"
 
 # %%
 photos = teaching.load_photos(DATA, side=48)
+classes = len(photos.classes)
 print(f"{len(photos.train)} training photos, {len(photos.validation)} for validation")
 
 # %% [markdown]
@@ -355,13 +356,13 @@ figures.show_maps(photo, {"4 channels": edges, "1x1 mixture": mixed[..., None]},
 
 # %%
 side = photos.train.shape[1]
-plain = fw.build_model("convnet", classes=5, side=side)
+plain = fw.build_model("convnet", classes=classes, side=side)
 for layer in layer_costs(plain)[1:]:
     cost = f"{layer.parameters:>7,} weights {layer.multiply_adds:>12,} multiply-adds"
     print(f"{layer.name:10} {layer.output_shape!s:14} {cost}")
 
 # %%
-mixing = fw.build_model("convnet-1x1", classes=5, side=side)
+mixing = fw.build_model("convnet-1x1", classes=classes, side=side)
 shown = [
     layer
     for layer in layer_costs(mixing)
@@ -378,9 +379,9 @@ figures.show_net(mixing)
 # In the same way as the dense net, which is trained once more beside them for comparison.
 
 # %%
-truth = keras.utils.to_categorical(photos.train_labels, 5)
-validation = (photos.validation, keras.utils.to_categorical(photos.validation_labels, 5))
-dense = fw.build_model("dense", classes=5, side=side)
+truth = keras.utils.to_categorical(photos.train_labels, classes)
+validation = (photos.validation, keras.utils.to_categorical(photos.validation_labels, classes))
+dense = fw.build_model("dense", classes=classes, side=side)
 models, histories = {"dense": dense, "convnet": plain, "convnet-1x1": mixing}, {}
 for name, model in models.items():
     model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])

@@ -64,12 +64,11 @@ DATA = "drawn"
 # %%
 catalog = fw.open_data(DATA)
 photos = teaching.load_photos(catalog, side=32)
+classes = len(photos.classes)
 print("類別：", photos.classes)
 print("訓練相片：", photos.train.shape, "驗證相片：", photos.validation.shape)
 
-firsts = [
-    int(np.flatnonzero(photos.train_labels == label)[0]) for label in range(len(photos.classes))
-]
+firsts = [int(np.flatnonzero(photos.train_labels == label)[0]) for label in range(classes)]
 figures.show_photos(photos.train[firsts], photos.classes)
 
 # %% [markdown]
@@ -188,7 +187,9 @@ print(f"一次全部：{together:10,.0f} 張/秒")
 
 # %%
 side = photos.train.shape[1]
-figures.show_layers([side * side * 3, 500, 50, 5], ["像素", "密集層 relu", "密集層 relu", "類別"])
+figures.show_layers(
+    [side * side * 3, 500, 50, classes], ["像素", "密集層 relu", "密集層 relu", "類別"]
+)
 
 # %% [markdown]
 # **練習 2：一個密集層要學多少個數字？** 權重和偏差都要算。
@@ -220,11 +221,11 @@ checks.check_dense_weights(dense_weights)
 # %%
 from fireweed.models.cost import layer_costs
 
-model = fw.build_model("dense", classes=5, side=side)
+model = fw.build_model("dense", classes=classes, side=side)
 for layer in layer_costs(model):
     print(f"{layer.name:10} {layer.output_shape!s:14} {layer.parameters:>10,} 個要學的數字")
 
-large = fw.build_model("dense", classes=5, side=192)
+large = fw.build_model("dense", classes=classes, side=192)
 print(f"\n相片若為 192 px:{large.count_params():,} 個，幾乎全在第一層")
 del large
 
@@ -239,11 +240,11 @@ del large
 # 2. 各自除以總和（也就是用「L1 範數」標準化），加起來就是 1。
 
 # %%
-logits = np.array([2.0, 1.0, 0.1, -1.0, 0.5])
+logits = np.array([2.0, 1.0, 0.1, -1.0, 0.5])[:classes]
 powers = np.exp(logits)
 probabilities = powers / powers.sum()
 print(f"總和：{probabilities.sum():.6f}")
-figures.show_softmax(logits, probabilities, photos.classes)
+figures.show_softmax(logits, probabilities, photos.classes[: len(logits)])
 
 # %% [markdown]
 # 改改 `logits` 再執行一次。全部加 10 會怎樣？全部乘以 3 呢？
@@ -281,7 +282,7 @@ checks.check_softmax(softmax)
 
 # %%
 print("標籤 ", photos.train_labels[firsts])
-print("one-hot\n", np.eye(5)[photos.train_labels[firsts]])
+print("one-hot\n", np.eye(classes)[photos.train_labels[firsts]])
 
 # %% [markdown]
 # 兩列數字之間的任何距離都能用。但就分類而言，**交叉熵**最有效：把（正確的機率 × 網路所給機率的對數）加總，再取負號。one-hot 除了正確類別
@@ -294,10 +295,10 @@ probability = 0.3
 figures.show_loss(probability)
 
 # %% [markdown]
-# 什麼都不懂的網路，給五個類別各 0.2。它的損失是多少？
+# 什麼都不懂的網路，給所有類別相同的機率。它的損失是多少？
 
 # %%
-print(f"五個類別純粹瞎猜的損失: {-np.log(1 / 5):.3f}")
+print(f"{classes} 個類別純粹瞎猜的損失：{-np.log(1 / classes):.3f}")
 
 # %% [markdown]
 # **練習 4：一個批次的交叉熵**，也就是各張相片損失的平均。兩個陣列都是每張相片一列。
@@ -499,12 +500,12 @@ for batch_size in (1, 4, 16, 64):
 # 的最佳化工具。**準確率**是答對的比例；我們在意的是它，但只有損失有梯度可用。把所有訓練相片看過一遍，稱為一個**週期**（epoch）。
 
 # %%
-truth = keras.utils.to_categorical(photos.train_labels, 5)
-validation_truth = keras.utils.to_categorical(photos.validation_labels, 5)
+truth = keras.utils.to_categorical(photos.train_labels, classes)
+validation_truth = keras.utils.to_categorical(photos.validation_labels, classes)
 
 
 def train_dense(train, validation):
-    model = fw.build_model("dense", classes=5, side=side)
+    model = fw.build_model("dense", classes=classes, side=side)
     model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
     done = model.fit(
         train, truth, validation_data=(validation, validation_truth),

@@ -54,6 +54,7 @@ DATA = "drawn"
 
 # %%
 photos = teaching.load_photos(DATA, side=48)
+classes = len(photos.classes)
 print(f"{len(photos.train)} 張訓練相片，{len(photos.validation)} 張驗證相片")
 
 # %% [markdown]
@@ -337,13 +338,13 @@ figures.show_maps(photo, {"4 個通道": edges, "1x1 混合": mixed[..., None]},
 
 # %%
 side = photos.train.shape[1]
-plain = fw.build_model("convnet", classes=5, side=side)
+plain = fw.build_model("convnet", classes=classes, side=side)
 for layer in layer_costs(plain)[1:]:
     cost = f"{layer.parameters:>7,} 個權重 {layer.multiply_adds:>12,} 次乘加"
     print(f"{layer.name:10} {layer.output_shape!s:14} {cost}")
 
 # %%
-mixing = fw.build_model("convnet-1x1", classes=5, side=side)
+mixing = fw.build_model("convnet-1x1", classes=classes, side=side)
 shown = [
     layer
     for layer in layer_costs(mixing)
@@ -360,9 +361,9 @@ figures.show_net(mixing)
 # 訓練方式和密集網路相同；密集網路也再訓練一次，放在旁邊比較。
 
 # %%
-truth = keras.utils.to_categorical(photos.train_labels, 5)
-validation = (photos.validation, keras.utils.to_categorical(photos.validation_labels, 5))
-dense = fw.build_model("dense", classes=5, side=side)
+truth = keras.utils.to_categorical(photos.train_labels, classes)
+validation = (photos.validation, keras.utils.to_categorical(photos.validation_labels, classes))
+dense = fw.build_model("dense", classes=classes, side=side)
 models, histories = {"dense": dense, "convnet": plain, "convnet-1x1": mixing}, {}
 for name, model in models.items():
     model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
