@@ -378,7 +378,7 @@ figures.show_descent(height, paths, (-2.2, 2.2), (-2.2, 2.2), places)
 # %% [markdown]
 # Look at the right-hand picture: the paths fall, then they stay at the height of the saddle as if they had arrived. Only
 # after many steps do they find the way down into the valley; the smallest rate does not get there at all. Now change the
-# rates: what does a learning rate of 2.1 do?
+# rates: what does a learning rate of 1.9 do?
 #
 # Is a zero gradient a sign of having arrived? With millions of weights, for a true valley each of them would have to be at
 # its lowest at once. That is unlikely: saddles are far more common.
