@@ -104,7 +104,8 @@ print("label", photos.train_labels[firsts[1]], "is", photos.classes[photos.train
 # 2. add one more number, the **bias**;
 # 3. put the result through an **activation function**.
 #
-# The inputs come from the photo. Weights and bias belong to the neuron: they are what it learns. A large positive weight
+# The inputs come from the photo. Weights and bias belong to the neuron: they are what it learns. At first nobody knows them,
+# so a net begins with random ones. A large positive weight
 # says "the more of this input, the more I say yes", a negative one "the more of it, the less".
 
 # %%
@@ -381,7 +382,8 @@ figures.show_descent(height, paths, (-2.2, 2.2), (-2.2, 2.2), places)
 # rates: what does a learning rate of 1.9 do?
 #
 # Is a zero gradient a sign of having arrived? With millions of weights, for a true valley each of them would have to be at
-# its lowest at once. That is unlikely: saddles are far more common.
+# its lowest at once. That is unlikely: saddles are far more common. And where the loss falls no further, which is called
+# **convergence**, nothing says that this valley is the only one, or the deepest: here are two of them.
 #
 # The help is **momentum**: like a ball that rolls, the step keeps part of the step before it. It has a velocity:
 #
@@ -447,8 +449,8 @@ figures.show_descent(height, paths, (-2.2, 2.2), (-2.2, 2.2), places)
 # The gradient can be computed from one photo, from all of them, or from something between: a **mini-batch** of some dozens,
 # drawn at random, often just called a batch. (Descent by random batches is what "stochastic" in SGD means.) To see the
 # difference we need a problem with two weights. So we make two numbers of each photo ourselves, and let one neuron with
-# sigmoid say which of two classes it is. Numbers made of the raw input for this purpose are called **features**, and
-# inventing good ones is **feature engineering**. Deep nets have spared us most of that: they find features by themselves.
+# sigmoid say which of two classes it is. What a net is given is sometimes called its **features**, and finding out which
+# numbers, made of the raw data, serve best is **feature engineering**. Deep nets have spared us most of that: they find features by themselves.
 
 # %%
 two = photos.train_labels < 2
