@@ -41,7 +41,6 @@ import numpy as np
 
 import fireweed as fw
 from fireweed import teaching
-from fireweed.models.cost import layer_costs
 from fireweed.teaching import checks, figures
 
 teaching.begin("en")  # chooses a TPU, a GPU or the CPU, and says which
@@ -277,6 +276,8 @@ figures.show_reach(
 # added up, for one photo) of each layer of a net written as a line of text:
 
 # %%
+from fireweed.models.cost import layer_costs
+
 for line in ("norm none | conv 24 | conv 24 3 x2 | gap", "norm none | conv 24 | conv 24 5 | gap"):
     layers = layer_costs(fw.build_model(line, side=48))
     behind = [layer for layer in layers if layer.kind == "Conv2D"][1:]

@@ -39,7 +39,6 @@ import numpy as np
 
 import fireweed as fw
 from fireweed import teaching
-from fireweed.models.cost import layer_costs
 from fireweed.teaching import checks, figures
 
 teaching.begin("zh-TW")  # 選擇 TPU、GPU 或 CPU，並說明用了哪一個
@@ -264,6 +263,8 @@ figures.show_reach(
 # Fireweed 可以算出每一層的權重數和**乘加運算**次數（一張相片要做多少次相乘再相加）：
 
 # %%
+from fireweed.models.cost import layer_costs
+
 for line in ("norm none | conv 24 | conv 24 3 x2 | gap", "norm none | conv 24 | conv 24 5 | gap"):
     layers = layer_costs(fw.build_model(line, side=48))
     behind = [layer for layer in layers if layer.kind == "Conv2D"][1:]

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -69,6 +70,16 @@ def test_both_languages_have_the_same_cells_and_solutions(name):
     assert kinds[0] == kinds[1]
     solved = [{k: v["solution"] for k, v in exercises_of(lab).items()} for lab in (english, chinese)]
     assert solved[0] == solved[1]
+
+
+@pytest.mark.parametrize("text", lab_texts(), ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_no_framework_is_imported_before_fireweed_can_prepare_it(text):
+    code = "\n".join(_code_of(text)).split("teaching.begin(")[0]
+    program = (
+        "import sys\n" + code + "\nprint([name for name in ('tensorflow', 'keras', 'jax') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("text", lab_texts(), ids=lambda path: f"{path.parent.name}-{path.stem}")
