@@ -414,14 +414,14 @@ for name, model in models.items():
 #
 # ## 8. What did they learn?
 #
-# The filters of the first layer, as small colour pictures. Random at first, some have become detectors of a colour or of
-# an edge:
+# The filters of the first layer, as small colour pictures. They began at random, and so short a training on so few photos
+# leaves most of them hard to read:
 
 # %%
 figures.show_filters(plain.get_layer("conv1").get_weights()[0])
 
 # %% [markdown]
-# What they make of a photo: a channel of a cube, seen as a picture, is called a **feature map**. From layer to layer the
+# What they make of a photo is easier to see. A channel of a cube, seen as a picture, is called a **feature map**. From layer to layer the
 # maps get coarser, and what they show is less and less the photo and more and more what the net makes of it.
 
 # %%
