@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fireweed.api.timing import multiply_adds
+from fireweed.api.timing import head_multiply_adds, multiply_adds
 from fireweed.evaluation.metrics import wilson_interval
 from fireweed.recipe import Recipe
 from fireweed.resolving import view_of_epochs
@@ -166,13 +166,15 @@ def run_result(job: Job, runs: Path) -> dict[str, Any]:
     environment = run.read_json("environment.json")
     bundle = run.read_json("fireweed.json")
     photos, classes = bundle["split"]["train"], len(bundle["classes"])
-    costs = {phase.side: multiply_adds(recipe.model.name, classes, phase.side) for phase in recipe.training.phases}
+    net, freeze, sides = recipe.model.name, recipe.model.freeze, {phase.side for phase in recipe.training.phases}
+    costs = {side: multiply_adds(net, classes, side) for side in sides}
+    heads = {side: head_multiply_adds(net, classes, side, freeze) for side in sides} if freeze else {}
     wall = runs / f"{job.name}.{WALL}"
     return {
         "seed": job.seed,
         **{part: found for part in ("validation", "test") if (found := judged(run.path, part))},
         "phases": [phase.model_dump() for phase in recipe.training.phases],
-        **spent(recipe, history, photos, costs),
+        **spent(recipe, history, photos, costs, heads),
         "training_seconds": round(sum(row["seconds"] for row in history), 1),
         "command_seconds": [float(line) for line in wall.read_text().split()] if wall.exists() else [],
         "device": {
@@ -183,23 +185,29 @@ def run_result(job: Job, runs: Path) -> dict[str, Any]:
     }
 
 
-def spent(recipe: Recipe, history: list[dict[str, Any]], photos: int, costs: dict[int, int]) -> dict[str, Any]:
+def spent(
+    recipe: Recipe, history: list[dict[str, Any]], photos: int, costs: dict[int, int], heads: dict[int, int]
+) -> dict[str, Any]:
     """Return the photos trained on, and the multiply-adds of their way forward, by the steps that were made.
 
-    The backbone of a frozen net looks at its views only, and what its head does costs next to nothing.
+    The backbone of a frozen net looks at its views only, its head at the features in every epoch.
 
     recipe:  as resolved.
     history: rows of history.csv, an epoch each; fewer than planned where patience ended the training. Where a clock
              did, an epoch may have more steps than planned, or fewer; those of older versions are taken as whole.
     photos:  photos an epoch.
     costs:   side -> multiply-adds of a photo.
+    heads:   side -> those of them that are of a frozen net's head.
     """
     if recipe.model.freeze:
         seen = [(recipe.side_of_epochs[epoch], photos) for epoch in set(view_of_epochs(recipe.training))]
+        costs = {side: each - heads[side] for side, each in costs.items()}
+        total = sum(photos * heads[int(row["side"])] for row in history)
     else:
+        total = 0
         steps = math.ceil(photos / recipe.training.batch)
         seen = [(int(row["side"]), photos * row.get("steps", steps) / steps) for row in history]
-    total = sum(number * costs[side] for side, number in seen)
+    total += sum(number * costs[side] for side, number in seen)
     return {
         "photos_trained_on": round(sum(number for _, number in seen)), "tera_multiply_adds": round(total / 1e12, 4)
     }  # fmt: skip

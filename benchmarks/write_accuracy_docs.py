@@ -48,8 +48,9 @@ def study_text(study: dict[str, Any]) -> str:
     device, packages = runs[0]["device"], runs[0]["packages"]
     versions = ", ".join(f"{package} {packages[package]}" for package in ("keras", device["backend"]))
     precisions = " and ".join(dict.fromkeys(run["device"]["precision"] for run in runs))
+    devices = " and ".join(dict.fromkeys(run["device"]["name"] for run in runs))
     line = (
-        f"{runs[0]['validation']['photos']} validation photos; {device['name']}, {precisions}; {versions}; "
+        f"{runs[0]['validation']['photos']} validation photos; {devices}, {precisions}; {versions}; "
         f"{max(run['date'] for run in runs)}."
     )
     head, rows = HEAD, [row(variant) for variant in variants]

@@ -14,17 +14,26 @@ def make_photos(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that makes a folder of photos: class name -> how many, colours told apart by class."""
 
     def make(counts: dict[str, int], side: int = 40, name: str = "photos") -> Path:
-        folder = tmp_path / name
-        for number, (label, count) in enumerate(counts.items()):
-            (folder / label).mkdir(parents=True)
-            for i in range(count):
-                noise = np.random.default_rng((number, i)).integers(0, 90, (side // 8, side // 8, 3))
-                noise[..., number % 3] += 150
-                image = Image.fromarray(noise.astype(np.uint8)).resize((side, side), Image.Resampling.NEAREST)
-                image.save(folder / label / f"{i:03d}.png")
-        return folder
+        return photos_in(tmp_path / name, counts, side)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def shared_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of 180 small photos of three classes, for trainings in processes of their own."""
+    return photos_in(tmp_path_factory.mktemp("shared") / "photos", {"a": 60, "b": 60, "c": 60}, side=32)
+
+
+def photos_in(folder: Path, counts: dict[str, int], side: int) -> Path:
+    for number, (label, count) in enumerate(counts.items()):
+        (folder / label).mkdir(parents=True)
+        for i in range(count):
+            noise = np.random.default_rng((number, i)).integers(0, 90, (side // 8, side // 8, 3))
+            noise[..., number % 3] += 150
+            image = Image.fromarray(noise.astype(np.uint8)).resize((side, side), Image.Resampling.NEAREST)
+            image.save(folder / label / f"{i:03d}.png")
+    return folder
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def test_a_run_is_asked_for_what_its_variant_says(monkeypatch, tmp_path):
 def test_what_a_run_spent_is_counted_by_the_epochs_that_it_ran():
     history = [{"epoch": 1.0, "side": 96.0}, {"epoch": 2.0, "side": 96.0}, {"epoch": 3.0, "side": 192.0}]
     costs = COSTS | {256: 7 * 10**9}  # the phase at 256 px never began
-    assert accuracy.spent(asked(), history, 1000, costs) == {"photos_trained_on": 3000, "tera_multiply_adds": 6.0}
+    assert accuracy.spent(asked(), history, 1000, costs, {}) == {"photos_trained_on": 3000, "tera_multiply_adds": 6.0}
 
 
 COSTS = {96: 10**9, 192: 4 * 10**9}
@@ -69,15 +69,15 @@ def asked(freeze=False, **training):
 
 def test_what_a_run_by_the_clock_spent_is_counted_by_its_steps():
     history = [{"epoch": 1.0, "side": 96.0, "steps": 34.0}, {"epoch": 2.0, "side": 192.0, "steps": 51.0}]
-    assert accuracy.spent(asked(), history, 1000, COSTS) == {"photos_trained_on": 2500, "tera_multiply_adds": 7.0}
+    assert accuracy.spent(asked(), history, 1000, COSTS, {}) == {"photos_trained_on": 2500, "tera_multiply_adds": 7.0}
 
 
-def test_what_a_frozen_net_spent_are_the_looks_of_its_backbone():
+def test_what_a_frozen_net_spent_are_the_looks_of_its_backbone_and_its_heads_epochs():
     history = [{"epoch": epoch, "side": 96 if epoch < 5 else 192, "steps": 34.0} for epoch in range(1, 7)]
-    found = accuracy.spent(asked(freeze=True, views=2), history, 1000, COSTS)
-    assert found == {"photos_trained_on": 4000, "tera_multiply_adds": 10.0}
-    one = accuracy.spent(asked(freeze=True, views=1), history, 1000, COSTS)
-    assert one == {"photos_trained_on": 2000, "tera_multiply_adds": 5.0}
+    heads = {96: 10**8, 192: 4 * 10**8}  # of which the four epochs and the two have 0.4 + 0.8 tera
+    for views, photos, total in ((2, 4000, 9.0 + 1.2), (1, 2000, 4.5 + 1.2)):
+        found = accuracy.spent(asked(freeze=True, views=views), history, 1000, COSTS, heads)
+        assert found == {"photos_trained_on": photos, "tera_multiply_adds": total}
 
 
 def test_keep_takes_all_variants_of_a_study(monkeypatch, tmp_path, capsys):

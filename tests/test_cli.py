@@ -128,6 +128,7 @@ def test_show_and_models_and_recipes_and_devices(tmp_path, capsys):
         (["train", "--data", "drawn", "--epochs", "-1"], "epochs"),
         (["train", "--data", "drawn", "--device", "gpu"], "gpu"),
         (["train", "--data", "drawn", "--recipe", "demo", "--compile", "fast"], "training.compile"),
+        (["audit", "NOWHERE"], "NOWHERE"),
         (["bench", "--model", "squeznet"], "squeezenet"),
         (["bench", "--side", "9"], "9 px"),
         (["evaluate", "NOWHERE"], "NOWHERE"),

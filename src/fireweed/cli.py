@@ -46,7 +46,7 @@ def train(
     setting: Annotated[list[str], typer.Option("--set", help="Any setting: training.batch=16.")] = [],  # noqa: B006
     augment: Annotated[bool, typer.Option("--augment/--no-augment", help="Vary the training photos.")] = True,
     flip: Annotated[bool, typer.Option("--flip/--no-flip", help="Mirror training photos.")] = True,
-    out: Annotated[Text, typer.Option(help="The run's folder; by default runs/NAME-HASH.")] = None,
+    out: Annotated[Text, typer.Option(help="The run's folder, or gs://BUCKET/RUN; by default runs/NAME-HASH.")] = None,
     deterministic: Annotated[bool, typer.Option(help="Repeat exactly on this machine; slower.")] = False,
     compile: Annotated[Text, typer.Option(help="auto, xla or none: what compiles the steps; auto measures.")] = None,
     device: Device = "auto", devices: Devices = None, backend: Backend = None, precision: Precision = None,
@@ -72,6 +72,34 @@ def train(
     if (code := api.train_in_child(request)) is not None:
         raise typer.Exit(code)
     api.train_run(request, Reporter(), began())
+
+
+@app.command()
+def audit(
+    data: Annotated[str, typer.Argument(help=f"Photos: {DATA_HELP}.")],
+    labels: Annotated[
+        str, typer.Option(help="Look for wrong labels: on, off, or auto: where a model is given.")
+    ] = "auto",
+    model: Annotated[Text, typer.Option(help="A run's folder or .keras file to hold labels against.")] = None,
+    weights: Annotated[Text, typer.Option(help="Xception's weights to judge labels by: a file, or imagenet.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="All that was found as JSON.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="What to look at first, as a table.")] = False,
+    html: Annotated[Text, typer.Option(help="A page with the photos, to be written.")] = None,
+) -> None:
+    """Say what is wrong with photos: broken, twins, leakage, balance, likely wrong labels."""
+    from fireweed import api
+    from fireweed.reporting import Reporter, stderr_reporter
+
+    if as_json and as_csv:
+        raise FireweedError("--json and --csv both go to standard output; give one of them")
+    reporter = stderr_reporter() if as_json or as_csv else Reporter()
+    audited = api.audit(api.AuditRequest(data, labels, model, weights, html), reporter)
+    if as_json or as_csv:
+        sys.stdout.write(api.audit_text(audited, "json" if as_json else "csv"))
+    else:
+        api.show_audit(audited, reporter)
+    if html is not None:
+        reporter.say(f"written to {html}")
 
 
 @app.command()

@@ -38,6 +38,10 @@ class RunError(FireweedError):
     """A run folder is of another run, damaged, or cannot be written."""
 
 
+class StoreError(RunError):
+    """An object store cannot be reached, read or written, perhaps only just now."""
+
+
 class BundleError(FireweedError):
     """A saved model or a weight file is damaged, or holds what no model of ours holds."""
 

@@ -1,6 +1,6 @@
 """The sections of a recipe: frozen tables, each setting with its type, bounds and default."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -38,11 +38,15 @@ class DataSettings(Table):
 
 
 class ModelSettings(Table):
-    """Which net, and from which weights."""
+    """Which net, and from which weights.
+
+    freeze: what of a pretrained net stays as it is: true for all before its classifier, or the name of the last layer
+            that does; what is behind that layer then learns, from the net's own weights on.
+    """
 
     name: str = "squeezenet"
     weights: str = "none"
-    freeze: bool = False
+    freeze: bool | Annotated[str, Field(min_length=1)] = False
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
 
 

@@ -61,3 +61,17 @@ def _columns(character: str) -> int:
 def counted(count: int, word: str) -> str:
     """Return a number with its noun: 1 photo, 2,000 photos."""
     return f"{count:,} {word}" + ("" if count == 1 else "s")
+
+
+def spreadsheet_cell(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula: one that would be gets an apostrophe before it."""
+    return f"'{text}" if _is_formula(text) else text
+
+
+def spreadsheet_path(path: str) -> str:
+    """Return a path that no spreadsheet takes for a formula, and that still leads to its file."""
+    return f"./{path}" if _is_formula(path) else path
+
+
+def _is_formula(text: str) -> bool:
+    return text.startswith(("=", "+", "-", "@", "\t", "\r"))

@@ -1,6 +1,7 @@
 """What is said of photos before anything is trained on them."""
 
 import io
+import shutil
 
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ from rich.console import Console
 
 from fireweed.api.preparing import check_trainable, cut_off_note, prepare_data
 from fireweed.data.catalog import Catalog, Photo
+from fireweed.errors import DeviceError
 from fireweed.reporting import Reporter
 from fireweed.settings import DataSettings
+from hosts_in_threads import on_all
 
 
 def warned(train, validation):
@@ -66,3 +69,38 @@ def test_what_was_asked_for_is_no_warning(make_photos):
     assert len(prepared.catalog.part("train")) == 16
     line = next(line for line in said.getvalue().splitlines() if "photos_per_class" in line)
     assert line.startswith("as asked, 16 of ") and "warning" not in said.getvalue()
+
+
+def test_what_is_worth_a_look_is_said_in_a_line(make_photos):
+    said = io.StringIO()
+    folder = make_photos({"a": 30, "b": 30})
+    (folder / "a" / "000.png").rename(folder / "a" / "000.jpg")
+    (folder / "b" / "broken.png").write_bytes(b"")
+    prepare_data(str(folder), DataSettings(), Reporter(Console(file=said, width=500)))
+    lines = said.getvalue().splitlines()
+    assert "worth a look: 1 with a wrong ending (a/000.jpg)" in lines
+    assert f"fireweed audit {folder} shows them" in lines
+
+
+def test_sound_photos_get_no_such_line(make_photos):
+    said = io.StringIO()
+    prepare_data(str(make_photos({"a": 9, "b": 9}, side=100)), DataSettings(), Reporter(Console(file=said, width=500)))
+    assert "worth a look" not in said.getvalue()
+
+
+def test_several_hosts_agree_on_parts_and_twins_or_are_told_apart(make_photos, tmp_path):
+    folder = make_photos({"a": 30, "b": 30})
+    shutil.copy(folder / "a" / "000.png", folder / "a" / "again.png")
+    alone = prepare_data(str(folder), DataSettings(), Reporter(is_silent=True))
+    shutil.copytree(folder, tmp_path / "elsewhere")
+
+    def prepare(hosts):
+        return prepare_data(str(places[hosts.index]), DataSettings(), Reporter(is_silent=True), hosts=hosts)
+
+    places = [folder, tmp_path / "elsewhere"]
+    for prepared in on_all(2, prepare):
+        assert prepared.catalog.digest() == alone.catalog.digest()
+        assert np.array_equal(prepared.groups, alone.groups) and len(np.unique(alone.groups)) == 60
+    (places[1] / "b" / "000.png").write_bytes(b"")  # another photo under the same name
+    with pytest.raises(DeviceError, match="host 1 has another set of photos than host 0"):
+        on_all(2, prepare)

@@ -31,7 +31,7 @@ def plan():
 def view(path, plan, epoch):
     """A view whose features say of which photo, partner and epoch they are."""
     rows = plan.rows(epoch)
-    file = FeatureFile(path / f"{epoch}.bin", "test", 18, BATCH, 3)
+    file = FeatureFile(path / f"{epoch}.bin", "test", 18, BATCH, (3,))
     for number in range(plan.steps):
         index, partner = rows.index[number], rows.partner[number]
         file.write(number, np.stack([index, partner, np.full(BATCH, epoch)], 1).astype(np.float32))
@@ -80,7 +80,7 @@ def test_a_training_that_starts_in_the_middle_gets_the_same_batches(photos, plan
 
 
 def test_evaluation_features_are_in_order_and_count_each_photo_once(photos, tmp_path):
-    file = FeatureFile(tmp_path / "validation.bin", "test", 18, BATCH, 2)
+    file = FeatureFile(tmp_path / "validation.bin", "test", 18, BATCH, (2,))
     rows = np.arange(40, dtype=np.float32).reshape(5, BATCH, 2)
     for number in range(file.blocks):
         file.write(number, rows[number])

@@ -11,7 +11,7 @@ ROWS = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float32)
 
 
 def written(path, kind="net"):
-    file = FeatureFile(path, kind, photos=10, batch=4, width=5)
+    file = FeatureFile(path, kind, photos=10, batch=4, shape=(5,))
     for number in file.missing():
         file.write(number, ROWS[number])
     return file
@@ -22,15 +22,25 @@ def test_rows_come_back_as_they_were_written(tmp_path):
     assert file.missing() == [] and file.blocks == 3
     places = np.array([9, 0, 5, 5, 11])
     assert np.array_equal(file.read(places), ROWS.reshape(12, 5)[places])
-    again = FeatureFile(tmp_path / "features.bin", "net", 10, 4, 5)
+    again = FeatureFile(tmp_path / "features.bin", "net", 10, 4, (5,))
     assert again.missing() == [] and np.array_equal(again.read(places), ROWS.reshape(12, 5)[places])
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_maps_in_half_precision_take_half_the_disk_and_come_back_as_they_were(tmp_path, dtype):
+    maps = np.random.default_rng(1).integers(-128, 128, (2, 3, 2, 2, 5)).astype(np.float32) / 16
+    file = FeatureFile(tmp_path / "features.bin", "net", 6, 3, (2, 2, 5), dtype)
+    for number in file.missing():
+        file.write(number, maps[number])
+    assert file.missing() == [] and file.block_bytes == 4 + 3 * 20 * 2
+    assert np.array_equal(file.read(np.array([4, 0])), maps.reshape(6, 2, 2, 5)[[4, 0]])
+
+
 def test_a_stopped_writer_goes_on_with_what_is_missing(tmp_path):
-    file = FeatureFile(tmp_path / "features.bin", "net", 10, 4, 5)
+    file = FeatureFile(tmp_path / "features.bin", "net", 10, 4, (5,))
     assert file.missing() == [0, 1, 2]
     file.write(1, ROWS[1])
-    assert FeatureFile(tmp_path / "features.bin", "net", 10, 4, 5).missing() == [0, 2]
+    assert FeatureFile(tmp_path / "features.bin", "net", 10, 4, (5,)).missing() == [0, 2]
 
 
 @pytest.mark.parametrize("place", [0, 50, 84, 130, -1])
@@ -40,7 +50,7 @@ def test_only_a_damaged_block_is_missing(tmp_path, place):
     data = bytearray(path.read_bytes())
     data[place] ^= 1
     path.write_bytes(data)
-    assert FeatureFile(path, "net", 10, 4, 5).missing() == [place % len(data) // 84]
+    assert FeatureFile(path, "net", 10, 4, (5,)).missing() == [place % len(data) // 84]
 
 
 def test_blocks_in_each_others_places_cut_files_and_other_kinds_are_missing(tmp_path):
@@ -48,17 +58,17 @@ def test_blocks_in_each_others_places_cut_files_and_other_kinds_are_missing(tmp_
     written(path)
     data = path.read_bytes()
     path.write_bytes(data[84:168] + data[:84] + data[168:])
-    assert FeatureFile(path, "net", 10, 4, 5).missing() == [0, 1]
+    assert FeatureFile(path, "net", 10, 4, (5,)).missing() == [0, 1]
     path.write_bytes(data[:-1])
-    assert FeatureFile(path, "net", 10, 4, 5).missing() == [0, 1, 2]
+    assert FeatureFile(path, "net", 10, 4, (5,)).missing() == [0, 1, 2]
     written(path)
-    assert FeatureFile(path, "another net", 10, 4, 5).missing() == [0, 1, 2]
+    assert FeatureFile(path, "another net", 10, 4, (5,)).missing() == [0, 1, 2]
 
 
 def test_a_folder_that_cannot_be_written_is_told_in_one_line(tmp_path):
     (tmp_path / "features.bin").mkdir()
     with pytest.raises(FireweedError, match=r"features\.bin could not be written"):
-        FeatureFile(tmp_path / "features.bin", "net", 10, 4, 5)
+        FeatureFile(tmp_path / "features.bin", "net", 10, 4, (5,))
 
 
 def test_any_number_of_files_is_read_with_none_kept_open(tmp_path):

@@ -11,6 +11,7 @@ from fireweed.data import buckets, records
 from fireweed.data.catalog import Photo
 from fireweed.data.records import index_shards, read_bytes
 from fireweed.errors import DataError, PhotoError
+from hosts_in_threads import on_all
 
 tf = pytest.importorskip("tensorflow")
 
@@ -286,3 +287,18 @@ class TestBucket:
             read_bytes(photo)
         path.write_bytes(kept)
         assert read_bytes(photo) == b"photo 0"
+
+
+def test_each_of_several_hosts_reads_its_share_of_the_shards_and_knows_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        payloads = [_example(image=b"%d %d" % (number, i), label=b"ab"[i : i + 1]) for i in range(2)]
+        _write(tmp_path / f"x0{number}-2.tfrec", payloads)
+    pattern = str(tmp_path / "*.tfrec")
+    alone = index_shards(pattern)
+    read, reads = [], records._read_shard
+    monkeypatch.setattr(records, "_read_shard", lambda path, *rest: (read.append(path), reads(path, *rest))[1])
+    shares = on_all(2, lambda hosts: index_shards(pattern, hosts=hosts))
+    assert shares == [alone, alone]
+    assert sorted(read) == sorted({photo.path for photo in alone.photos})

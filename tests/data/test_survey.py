@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fireweed.data import survey as module
 from fireweed.data.catalog import Catalog, Photo, Unreadable, catalog_of
 from fireweed.data.drawn import draw_photo
 from fireweed.data.survey import perceptual_hash, survey
 from fireweed.errors import DataError
+from hosts_in_threads import on_all
 
 
 def _catalog(folder: Path) -> Catalog:
@@ -60,6 +62,24 @@ def test_the_number_of_threads_changes_nothing(make_photos: Callable[..., Path])
     one, four = survey(catalog, workers=1), survey(catalog, workers=4)
     assert one.catalog == four.catalog
     assert np.array_equal(one.hashes, four.hashes) and np.array_equal(one.sizes, four.sizes)
+
+
+@pytest.mark.parametrize("hosts", [2, 3, 64])
+def test_each_of_several_hosts_reads_its_share_and_knows_all(
+    hosts: int, make_photos: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_photos({"a": 20, "b": 30})
+    (folder / "a" / "007.png").write_text("hello")
+    catalog = _catalog(folder)
+    alone = survey(catalog)
+    read, read_bytes = [], module.read_bytes
+    monkeypatch.setattr(module, "read_bytes", lambda photo: (read.append(photo.name), read_bytes(photo))[1])
+    for share in on_all(hosts, lambda host: survey(catalog, hosts=host)):
+        assert share.catalog == alone.catalog and len(share.catalog.unreadable) == 1
+        for name in ("hashes", "blank", "sizes"):
+            assert np.array_equal(getattr(share, name), getattr(alone, name))
+            assert getattr(share, name).dtype == getattr(alone, name).dtype
+    assert sorted(read) == sorted(photo.name for photo in catalog.photos)
 
 
 def test_unreadable_photos_are_left_out_and_the_rest_stays_in_line(make_photos: Callable[..., Path]) -> None:

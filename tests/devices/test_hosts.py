@@ -21,10 +21,12 @@ PAIR = """
 import json, sys
 import numpy as np
 from fireweed.devices import choose_device, confirm
+from fireweed.devices import hosts as module
 from fireweed.devices.cluster import call_of
 from fireweed.devices.hosts import join
 from fireweed.errors import FireweedError
 address, index = sys.argv[1], int(sys.argv[2])
+module.PIECE_BYTES = 4096
 choice = choose_device("cpu", backend="jax")
 hosts = join(call_of(address, 2, index), choice)
 confirm(choice)
@@ -45,6 +47,8 @@ print("GOT", json.dumps({
     "broadcast": hosts.broadcast(mine) == np.random.default_rng(0).bytes(100_003),
     "empty": hosts.broadcast(b"" if index == 0 else b"other").decode(),
     "settled": hosts.settle(lambda: {"from": index}),
+    "gathered": [len(text) for text in hosts.gather(lambda: "x" * (10 + 9000 * index))],
+    "failed": told(lambda: hosts.gather(refuse if index == 1 else str)),
     "refused": told(lambda: hosts.settle(refuse)),
     "alike": told(lambda: hosts.require_alike({"recipe": "a", "photos": "b"})),
     "unlike": told(lambda: hosts.require_alike({"recipe": "a", "photos": str(index)})),
@@ -115,6 +119,7 @@ def test_two_hosts_agree_on_what_host_0_says(free_port):
         assert (one["count"], one["index"]) == (2, index)
         assert one["broadcast"] and one["empty"] == ""
         assert one["settled"] == {"from": 0}
+        assert one["gathered"] == [10, 9010] and one["failed"].endswith("host 1 cannot")
         assert one["refused"] == "host 0 cannot"
         assert one["alike"] is None and "host 1 has another photos than host 0" in one["unlike"]
         assert one["devices"] == [True, 2]

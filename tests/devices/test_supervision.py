@@ -11,21 +11,34 @@ import psutil
 import pytest
 
 GOES_ON = "the same command on every host goes on"
+LONGEST = 120  # seconds that a command may take to start its child, on a machine that is busy
+
+
+@pytest.fixture(scope="module")
+def commands():
+    """Commands that wait for a host 0 which never comes, started all at once, one for each test."""
+    command = [sys.executable, "-m", "fireweed", "train", "--data", "drawn", "--backend", "jax", "--device", "cpu",
+               "--coordinator", "127.0.0.1:9", "--hosts", "2", "--host", "1"]  # fmt: skip
+    environ = os.environ | {"KERAS_BACKEND": "jax"}
+    started = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environ) for _ in range(5)]
+    yield iter(started)
+    for one in started:
+        if one.poll() is None:
+            one.kill()
+        one.wait()
 
 
 @pytest.fixture
-def waiting(free_port):
-    """A command that waits for a host 0 which never comes, and its child; at the end both are gone."""
-    command = [sys.executable, "-m", "fireweed", "train", "--data", "drawn", "--backend", "jax", "--device", "cpu",
-               "--coordinator", f"127.0.0.1:{free_port}", "--hosts", "2", "--host", "1"]  # fmt: skip
-    parent = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"KERAS_BACKEND": "jax"})
-    end = time.monotonic() + 60
+def waiting(commands):
+    """A command that waits, and its child, which is past its start; at the end both are gone."""
+    parent = next(commands)
+    end = time.monotonic() + LONGEST
     children = []
     while not children and time.monotonic() < end:
         time.sleep(0.05)
         with contextlib.suppress(psutil.Error):  # short-lived ones look for devices
             children = [one for one in psutil.Process(parent.pid).children() if "--coordinator" in one.cmdline()]
-    while time.monotonic() < end and children[0].cpu_times().user < 0.2:  # it is past its start
+    while time.monotonic() < end and children[0].cpu_times().user < 0.2:
         time.sleep(0.05)
     yield parent, children[0]
     if parent.poll() is None:

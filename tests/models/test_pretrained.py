@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from keras import applications, layers
 
-from fireweed.bundle import load_weights
 from fireweed.errors import ModelError
 from fireweed.models.cost import total_cost
 from fireweed.models.pretrained import copy_backbone, features_of, keras_backbone, split_frozen
@@ -13,7 +12,6 @@ from fireweed.models.registry import build_model, weight_file
 
 FAMILIES = {
     "xception": applications.xception,
-    "xception-13": applications.xception,
     "mobilenetv2": applications.mobilenet_v2,
     "efficientnet-b0": applications.efficientnet,
     "convnext-tiny": applications.convnext,
@@ -44,19 +42,6 @@ def test_the_net_is_one_flat_graph_of_layers_with_names_of_its_own(name):
     assert all(isinstance(part, keras.Layer) and not isinstance(part, keras.Model) for part in model.operations)
     assert [layer.name for layer in model.layers] == [layer.name for layer in again.layers]
     assert model.name == name
-
-
-def test_a_net_that_is_cut_off_has_the_weights_of_the_whole_one(tmp_path):
-    whole = keras_backbone("xception", SIDE)
-    whole.save_weights(tmp_path / "whole.weights.h5")
-    model = build_model("xception-13", 5, SIDE)
-    told = load_weights(model, tmp_path / "whole.weights.h5")
-    assert features_of(model).output_shape == (None, 3, 3, 1024)
-    expected = keras.Model(whole.input, whole.get_layer("block14_sepconv1").input)
-    photo = a_photo()
-    theirs = np.asarray(expected(applications.xception.preprocess_input(photo.copy())))
-    assert np.asarray(features_of(model)(photo)) == pytest.approx(theirs, abs=1e-5 * float(np.abs(theirs).max()))
-    assert "'classes' starts at random" in told
 
 
 @pytest.mark.parametrize("name", ["convnext-tiny", "efficientnet-b0"])
@@ -96,6 +81,24 @@ def test_a_split_net_gives_what_the_whole_net_gives_and_has_its_variables():
     kernel, bias = head.trainable_variables
     assert model.trainable_variables[0] is kernel and model.trainable_variables[1] is bias
     assert not backbone.trainable_variables and len(model.weights) == len(backbone.weights) + 2
+
+
+def test_frozen_up_to_a_layer_what_is_behind_it_learns():
+    model = build_model("xception", 5, None, freeze="add_11")
+    backbone, head = split_frozen(model, "add_11")
+    assert backbone.output_shape == (None, None, None, 1024) and not backbone.trainable_variables
+    assert {layer.name.split("_")[0] for layer in head.layers if layer.trainable_variables} == {"block14", "classes"}
+    assert len(model.trainable_variables) == len(head.trainable_variables) == 2 * (2 + 2) + 2
+    assert np.asarray(head(backbone(a_photo()))) == pytest.approx(np.asarray(model(a_photo())), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("layer", "told"),
+    [("add_111", "no layer called 'add_111'.*add_1"), ("block13_sepconv1", "what 'add_10' gives goes past it")],
+)
+def test_a_layer_that_a_net_cannot_be_frozen_up_to_is_refused(layer, told):
+    with pytest.raises(ModelError, match=told):
+        build_model("xception", 5, None, freeze=layer)
 
 
 def test_without_freezing_all_that_can_learn_learns():

@@ -1,5 +1,7 @@
 """One function a command; the only place that joins data, models, training, evaluation and serving."""
 
+from fireweed.api.audit_table import show_audit
+from fireweed.api.auditing import AuditRequest, audit, audit_text
 from fireweed.api.bench_table import bench_text
 from fireweed.api.benching import BenchRequest, bench
 from fireweed.api.checking import check_devices
@@ -11,9 +13,12 @@ from fireweed.api.training import TrainRequest, restart_prepared, train_run
 from fireweed.api.using import evaluate_run, predict, predictions_text
 
 __all__ = [
+    "AuditRequest",
     "BenchRequest",
     "Run",
     "TrainRequest",
+    "audit",
+    "audit_text",
     "bench",
     "bench_text",
     "build_model",
@@ -24,6 +29,7 @@ __all__ = [
     "predict",
     "predictions_text",
     "restart_prepared",
+    "show_audit",
     "show_devices",
     "show_model",
     "show_models",

@@ -37,7 +37,11 @@ def announce(
     expected = None
     if recipe.model.freeze:
         views = len(set(view_of_epochs(recipe.training)))
-        reporter.say(f"frozen: features of {counted(views, 'view')} of the photos, then the head is trained on them")
+        frozen, head = (
+            ("frozen", "the head is") if recipe.model.freeze is True
+            else (f"frozen up to {recipe.model.freeze}", "the layers behind are")
+        )  # fmt: skip
+        reporter.say(f"{frozen}: features of {counted(views, 'view')} of the photos, then {head} trained on them")
         expected = expected_head_seconds(recipe, classes, parts.photos, len(parts.validation_labels), choice)
     elif parts.plan.hosts == 1:
         expected = expected_seconds(recipe, classes, parts.photos, choice)

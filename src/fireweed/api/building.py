@@ -127,7 +127,7 @@ class TrainingParts:
             batches=lambda side, first, last: self.training.training(self.plan, side, first, last),
             validation=self.validation.evaluation(),
             failure=self.failure,
-            unchanged=self._unchanged,
+            unchanged=self.unchanged,
             made_at=self.training.made_at,
         )
 
@@ -148,7 +148,7 @@ class TrainingParts:
         """Return the error that stopped the making of batches, if one did."""
         return self.training.failure or self.validation.failure
 
-    def _unchanged(self, number: int) -> Iterator[np.ndarray]:
+    def unchanged(self, number: int) -> Iterator[np.ndarray]:
         """Yield training photos as validation has them, uint8 (batch, side, side, 3); the same ones in every run.
 
         The batches are as large as one another, but for photos that cannot be read any more: the training is over, and

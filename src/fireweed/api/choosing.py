@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fireweed.errors import BundleError, ModelError, RecipeError
 from fireweed.files import absolute
+from fireweed.mirror import place_of
 from fireweed.models.registry import find_entry, imagenet_at_hand
 from fireweed.recipe import Recipe, read_recipe, recipe_names, with_epochs
 from fireweed.run import RunFolder
@@ -109,8 +110,9 @@ def _recipe_for_model(model: str) -> tuple[str, str]:
 
 
 def _default_recipe(request: "TrainRequest") -> tuple[str, str]:
-    if request.out and RunFolder(absolute(request.out)).is_started:
-        name = RunFolder(absolute(request.out)).facts().asked.name
+    there = RunFolder(place_of(request.out)) if request.out else None
+    if there and there.is_started:
+        name = there.facts().asked.name
         if name in recipe_names():
             return name, f"recipe {name}, as this run began"
     if request.weights == "none":

@@ -8,9 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from fireweed.api.budget import CHECKPOINT_SECONDS, counted_minutes, scaled, too_short
+from fireweed.api.limits import matrix_rate
 from fireweed.api.timing import (
     GROUNDS,
+    PASSES,
+    SHARE_OF_MATRIX_RATE,
     guessed_rate,
+    head_multiply_adds,
     known_figures,
     nearest_side,
     rate_by_pixels,
@@ -27,7 +31,7 @@ from fireweed.reporting import Reporter
 from fireweed.resolving import Resolved
 from fireweed.text import counted
 
-STEP_SECONDS = 0.004  # of the head, where nothing is remembered: next to no work, the framework's own time
+STEP_SECONDS = 0.004  # of the head, where nothing is remembered, beside its work: the framework's own time
 HEAD_SHARE = 0.5  # of a given time that the head's epochs may take; as a rule they take far less
 NEXT_SCALE = 0.75  # of the sides that are tried where none of the larger ones fit
 FEW_PHOTOS = 8
@@ -53,8 +57,9 @@ def expected_head_seconds(
             rate, is_guess = guessed_rate(recipe, classes, side, passes=1), True
         rates[side] = rate
     seconds = feature_seconds(recipe, photos, validated, rates.__getitem__)
-    head = recipe.total_epochs * _epoch_seconds(photos, _head_rate(recipe, choice))
-    return seconds + head, GROUNDS[2 if is_guess else 0]
+    known = _known_head_rate(recipe, choice)
+    head = recipe.total_epochs * _epoch_seconds(photos, known or _guessed_head_rate(recipe, classes))
+    return seconds + head, GROUNDS[2 if is_guess or not known else 0]
 
 
 def feature_seconds(recipe: Recipe, photos: int, validated: int, rate: Callable[[int], float]) -> float:
@@ -74,19 +79,24 @@ def fit_views_to_minutes(
     fits, since features of small photos lose more than further views give; with `keeps_sides` they stay.
 
     most_views: no more than so many; 0: as many as there are epochs.
-    timer: times the backbone; None: here and now.
+    timer: times the backbone; None: here and now, and so the head, where no earlier run tells how fast it is.
 
     Raises:
         RecipeError: not even one view at the smallest side fits.
     """
     photos, validated = len(catalog.part("train")), len(catalog.part("validation"))
-    timer = timer or forward_timer(resolved.recipe, len(catalog.classes), choice)
+    classes = len(catalog.classes)
+    head_rate = _known_head_rate(resolved.recipe, choice)
+    if head_rate is None and timer is None:
+        head_rate = _measured_head_rate(resolved.recipe, classes, choice)
+    timer = timer or forward_timer(resolved.recipe, classes, choice)
 
     def finishing(recipe: Recipe, forward: float) -> float:
-        return seconds_to_finish(recipe, len(catalog.classes), validated, forward, choice)
+        return seconds_to_finish(recipe, classes, validated, forward, choice)
 
     asked = resolved.recipe.with_training(views=most_views)
-    room = _Room(started + minutes * 60, photos, validated, timer, finishing, _head_rate(asked, choice))
+    head_rate = head_rate or _guessed_head_rate(asked, classes)
+    room = _Room(started + minutes * 60, photos, validated, timer, finishing, head_rate)
     candidates = [asked] if keeps_sides else _smaller_and_smaller(asked)
     recipe = next((one for one in candidates if room.fitted(one) and room.fitted(one, is_timed=True)), candidates[-1])
     fitted = room.fitted(recipe)
@@ -177,7 +187,8 @@ def forward_timer(recipe: Recipe, classes: int, choice: DeviceChoice) -> Timer:
 
     # a CPU is as fast on a few photos, an accelerator is not
     batch = min(recipe.training.batch, FEW_PHOTOS) if computes_on_cpu() else recipe.training.batch
-    backbone, _ = split_frozen(build_model(recipe.model.name, classes, freeze=True))
+    freeze = recipe.model.freeze
+    backbone, _ = split_frozen(build_model(recipe.model.name, classes, freeze=freeze), freeze)
 
     def measure(side: int) -> tuple[float, float]:
         images = np.random.default_rng(0).integers(0, 255, (batch, side, side, 3), np.uint8)
@@ -199,10 +210,27 @@ def _epoch_seconds(photos: int, head_rate: float) -> float:
     return photos / head_rate + CHECKPOINT_SECONDS
 
 
-def _head_rate(recipe: Recipe, choice: DeviceChoice) -> float:
-    """Return the images/s of the head, which sees features alone: any phase of an earlier run tells it."""
-    known = (known_figures(recipe, phase.side, choice).get("head") for phase in reversed(recipe.training.phases))
-    return next((rate for rate in known if rate), recipe.training.batch / STEP_SECONDS)
+def _known_head_rate(recipe: Recipe, choice: DeviceChoice) -> float | None:
+    """Return the least images/s that the head had at the recipe's sides in earlier runs; None if there were none."""
+    known = (known_figures(recipe, phase.side, choice).get("head") for phase in recipe.training.phases)
+    return min((rate for rate in known if rate), default=None)
+
+
+def _measured_head_rate(recipe: Recipe, classes: int, choice: DeviceChoice) -> float:
+    """Time the head's steps on noise in the place of features, and remember the rate."""
+    from fireweed.training.stepping import time_steps
+
+    side = max(phase.side for phase in recipe.training.phases)
+    rate = time_steps(recipe, classes, side, recipe.training.compile).images_per_second
+    remember(speed_name(recipe, side, choice), {"head": rate})
+    return rate
+
+
+def _guessed_head_rate(recipe: Recipe, classes: int) -> float:
+    """Return the images/s of the head as its multiply-adds and the CPU's matrix rate let expect."""
+    side = max(phase.side for phase in recipe.training.phases)
+    work = PASSES * head_multiply_adds(recipe.model.name, classes, side, recipe.model.freeze)
+    return 1 / (STEP_SECONDS / recipe.training.batch + work / (SHARE_OF_MATRIX_RATE * matrix_rate()))
 
 
 def _sides(recipe: Recipe) -> set[int]:

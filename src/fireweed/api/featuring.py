@@ -56,7 +56,7 @@ def train_head(
         RunError: as `train` does; or the backbone is not the one that the run began with.
         FireweedError: the disk has too little room, or a photo cannot be read any more.
     """
-    backbone, head = split_frozen(model)
+    backbone, head = split_frozen(model, recipe.model.freeze)
     digest = _digest(backbone)
     _check_backbone(folder, recipe, digest)
     passes, validation = _passes(backbone, digest, recipe, parts, folder.file("features"))
@@ -74,6 +74,7 @@ def train_head(
         batches=lambda side, first, last: batches.training(first, last),
         validation=evaluation_features(parts.validation, validation.file),
         failure=parts.failure,
+        unchanged=lambda number: (outputs(backbone, photos, len(photos)) for photos in parts.unchanged(number)),
     )
     return replace(train(head, recipe, data, folder.path, reporter), model=model)
 
@@ -118,14 +119,18 @@ def _passes(
 ) -> tuple[dict[int, _Pass], _Pass]:
     """Return what there are to be features of: the passes of the views by their epoch, and that of validation."""
     _make(folder)
-    kind = f"{backbone.compute_dtype} {digest}"
-    width, batch, steps = backbone.output_shape[-1], parts.training.batch, parts.steps
+    dtype = backbone.compute_dtype
+    kind = f"{dtype} {digest}"
+    batch, steps = parts.training.batch, parts.steps
     sides = recipe.side_of_epochs
+
+    def shape(side: int) -> tuple[int, ...]:
+        return tuple(backbone.compute_output_shape((1, side, side, 3))[1:])
 
     def view(epoch: int) -> _Pass:
         side = sides[epoch]
         path = folder / f"view-{epoch + 1:06d}-{side}px.bin"
-        file = FeatureFile(path, f"{kind} epoch {epoch} {side} px", parts.photos, batch, width)
+        file = FeatureFile(path, f"{kind} epoch {epoch} {side} px", parts.photos, batch, shape(side), dtype)
         first_step = epoch * steps
         return _Pass(
             file, side,
@@ -134,7 +139,8 @@ def _passes(
 
     side = recipe.evaluation_side
     path = folder / f"validation-{side}px.bin"
-    file = FeatureFile(path, f"{kind} validation {side} px", len(parts.validation_labels), batch, width)
+    photos = len(parts.validation_labels)
+    file = FeatureFile(path, f"{kind} validation {side} px", photos, batch, shape(side), dtype)
     views = {epoch: view(epoch) for epoch in dict.fromkeys(view_of_epochs(recipe.training))}
     return views, _Pass(file, side, parts.validation.evaluation)
 

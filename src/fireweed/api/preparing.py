@@ -1,21 +1,27 @@
 """From what the user names as data to photos in parts, with all that can be said before training."""
 
 import dataclasses
+import hashlib
 import os
+import shlex
+from pathlib import Path
 
 import numpy as np
 
+from fireweed.data.audit import remarks_on
 from fireweed.data.catalog import PARTS, Catalog
 from fireweed.data.jpegs import JpegSquares
 from fireweed.data.sources import NAMED_SETS, open_data
 from fireweed.data.split import split, thinned
-from fireweed.data.survey import survey
+from fireweed.data.survey import Survey, survey
 from fireweed.data.twins import group_twins
+from fireweed.devices.hosts import ALONE, Hosts
 from fireweed.errors import DataError
+from fireweed.evaluation.audit_rows import PROBLEMS
 from fireweed.files import absolute
 from fireweed.reporting import Reporter
 from fireweed.settings import DataSettings
-from fireweed.text import counted
+from fireweed.text import counted, readable
 
 SHOWN_UNREADABLE = 5
 FEW_TO_TRAIN, FEW_TO_VALIDATE = 5, 30  # photos of a class, and of the validation part
@@ -36,20 +42,32 @@ class PreparedData:
 
 
 def prepare_data(
-    data: str, settings: DataSettings, reporter: Reporter, squares: JpegSquares | None = None
+    data: str, settings: DataSettings, reporter: Reporter, squares: JpegSquares | None = None, hosts: Hosts = ALONE
 ) -> PreparedData:
     """Open the data, read every photo once, find twins, split, and say what was found.
 
     squares: given the square of each photo, in the order of the resulting catalog.
+    hosts:   of several, each reads its share; host 0 looks again at photos that may be twins, and all go by its word.
+
+    Raises:
+        DataError: there are no such data, or nothing in them can be read.
+        DeviceError: the hosts see other photos.
     """
+    address = data if data in NAMED_SETS else os.path.expanduser(data)  # noqa: PTH111
     with reporter.counting("opening") as progress:
-        opened = open_data(data if data in NAMED_SETS else os.path.expanduser(data), progress=progress)  # noqa: PTH111
+        opened = open_data(address, progress=progress, hosts=hosts)
+    if hosts.count > 1:
+        hosts.require_alike({"set of photos": _listing(opened)})
     with reporter.counting("reading photos") as progress:
-        found = survey(opened, progress=progress, squares=squares)
-    groups = group_twins(found)
+        found = survey(opened, progress=progress, squares=squares, hosts=hosts)
+    groups = np.array(hosts.settle(lambda: group_twins(found).tolist()), np.int64)
     catalog = split(found.catalog, groups, settings.validation, settings.test)
     used, groups = thinned(catalog, groups, settings.photos_per_class)
     describe(used, groups, reporter)
+    if remarks := remarks_line(found):
+        reporter.say(remarks)
+    if remarks or used.unreadable or len(np.unique(groups)) < len(used):
+        reporter.say(f"fireweed audit {shlex.quote(readable(used.title))} shows them")
     if len(used) < len(catalog):
         reporter.say(
             f"as asked, {len(used.part('train')):,} of {counted(len(catalog.part('train')), 'photo')} to train on are "
@@ -109,6 +127,16 @@ def describe(catalog: Catalog, groups: np.ndarray, reporter: Reporter) -> None:
         reporter.warn(note)
 
 
+def remarks_line(found: Survey) -> str:
+    """Return a line on the kinds of photos that are worth a look, each with how many and one of them; else nothing."""
+    kinds = [(PROBLEMS[kind].title, remarks) for kind, remarks in remarks_on(found).items() if remarks]
+    if not kinds:
+        return ""
+    photos = found.catalog.photos
+    told = (f"{len(remarks):,} {title} ({photos[remarks[0].photo].name})" for title, remarks in kinds)
+    return "worth a look: " + ", ".join(told)
+
+
 def cut_off_note(sizes: np.ndarray) -> str:
     """Return a sentence where the middle square leaves out much of most photos; else nothing.
 
@@ -131,6 +159,22 @@ def _disputed(catalog: Catalog, groups: np.ndarray) -> list[str]:
     first: dict[int, int] = {}
     pairs = zip(catalog.photos, groups.tolist(), strict=True)
     return [photo.name for photo, group in pairs if first.setdefault(group, photo.label) != photo.label]
+
+
+def _listing(catalog: Catalog) -> str:
+    """Return what hosts can tell of photos that they have not read, names and sizes: a digest, equal for equal sets."""
+    digest = hashlib.sha256("\0".join(catalog.classes).encode())
+    for photo in catalog.photos:
+        size = photo.length if photo.offset >= 0 else _file_bytes(photo.path)
+        digest.update(f"{photo.name} {photo.label} {photo.part} {photo.offset} {size}\n".encode(errors="replace"))
+    return digest.hexdigest()
+
+
+def _file_bytes(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return -1  # it is one of those that cannot be read
 
 
 def data_address(data: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fireweed.api.run_folders import local_path
 from fireweed.api.starting import start_framework
 from fireweed.api.training import TrainRequest, train_run
 from fireweed.api.using import evaluate_run, open_model
@@ -93,7 +94,7 @@ def train(data: str | Path, *, quiet: bool = False, settings: Sequence[str] = ()
 
 
 def build_model(
-    name_or_line: str, classes: int = 5, side: int | None = None, *, weights: str = "none", freeze: bool = False,
+    name_or_line: str, classes: int = 5, side: int | None = None, *, weights: str = "none", freeze: bool | str = False,
     dropout: float = 0.0,
 ) -> Any:  # fmt: skip
     """Build a Keras model, random weights by default; see `fireweed.models.registry.build_model` for the arguments.
@@ -110,9 +111,9 @@ def build_model(
 
 
 def open_trained(path: str | Path) -> Run:
-    """Return the run in a folder.
+    """Return the run in a folder, or in an object store, from which it is fetched.
 
     Raises:
         RunError: there is none.
     """
-    return Run(open_run(path))
+    return Run(open_run(local_path(path)))

@@ -97,7 +97,8 @@ def measured_speed(
 
 def speed_name(recipe: Recipe, side: int, choice: DeviceChoice) -> str:
     """Return the name under which figures of such steps are remembered: all that they depend on."""
-    frozen = " frozen" if recipe.model.freeze else ""
+    freeze = recipe.model.freeze
+    frozen = f" frozen up to {freeze}" if isinstance(freeze, str) else " frozen" if freeze else ""
     cpu = next((found for found in choice.found if found.kind == "cpu"), None)
     chip = [choice.name, *(cpu.features if cpu else ()), f"{choice.cores} cores"]
     versions = [f"{name} {installed_version(name)}" for name in dict.fromkeys(("keras", choice.backend))]
@@ -135,6 +136,16 @@ def multiply_adds(net: str, classes: int, side: int) -> int:
     from fireweed.models.cost import total_cost
 
     return total_cost(build_model(net, classes, side)).multiply_adds
+
+
+@cache
+def head_multiply_adds(net: str, classes: int, side: int, freeze: bool | str) -> int:
+    """Return the multiply-adds of one forward pass of what learns in a frozen net, on features at `side`."""
+    from fireweed.models.cost import total_cost
+    from fireweed.models.pretrained import split_frozen
+
+    backbone, _ = split_frozen(build_model(net, classes, side, freeze=freeze), freeze)
+    return multiply_adds(net, classes, side) - total_cost(backbone).multiply_adds
 
 
 @cache

@@ -1,11 +1,10 @@
 """`fireweed train`: photos to a run folder, joined from data, models, training and evaluation."""
 
 import hashlib
-import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fireweed.api.announcing import announce
@@ -13,6 +12,7 @@ from fireweed.api.choosing import choose_recipe
 from fireweed.api.environment import environment_facts
 from fireweed.api.joining import check_agreement, host_call, joined_hosts
 from fireweed.api.preparing import PreparedData, check_trainable, cut_off_note, data_address, prepare_data
+from fireweed.api.run_folders import how_to_go_on, is_finished, run_folder, take
 from fireweed.data.catalog import Catalog
 from fireweed.data.plan import default_batch
 from fireweed.devices import DeviceChoice, choose_device, confirm, prepare_process
@@ -21,7 +21,6 @@ from fireweed.devices.layout import lay_out
 from fireweed.devices.machine import Machine
 from fireweed.devices.process import needed_environment, restart_with
 from fireweed.errors import DataError
-from fireweed.files import absolute, explained
 from fireweed.models.registry import find_entry
 from fireweed.recipe import Recipe, checked
 from fireweed.reporting import Reporter
@@ -94,54 +93,32 @@ def _train_on(
     hosts: Hosts, request: TrainRequest, asked: Recipe, choice: DeviceChoice, started: float, reporter: Reporter
 ) -> RunFolder:
     """Prepare the photos and the run's folder, and train; host 0 alone sees the folder."""
-    prepared = prepare_data(request.data, asked.data, reporter)
+    prepared = prepare_data(request.data, asked.data, reporter, hosts=hosts)
     check_trainable(prepared.catalog, reporter)
     if asked.data.fit == "crop" and (note := cut_off_note(prepared.sizes)):
         reporter.say(note)
     facts = run_facts(request, asked, prepared.catalog)
-    folder = RunFolder(absolute(request.out) if request.out else Path("runs") / run_name(facts))
     check_agreement(hosts, request, facts, choice)
-    if hosts.settle(lambda: _is_finished(folder, facts)):
-        reporter.say(f"this run is finished: {folder.path}; its report: {folder.file('report.html')}")
-        hosts.leave()
-        return folder
-    choice = confirm(choice)
-    try:
-        with ExitStack() as held:
-            hosts.settle(lambda: _take(folder, held))
-            _carry_out(request, facts, prepared, choice, hosts, folder, started, reporter)
-        hosts.leave()
-    except KeyboardInterrupt:
-        reporter.say(f"stopped; the same command {_how_to_go_on(folder)} ({folder.path})")
-        raise
+    with run_folder(request.out, run_name(facts), hosts, reporter) as (folder, saved):
+        if hosts.settle(lambda: is_finished(folder, facts)):
+            reporter.say(f"this run is finished: {folder.path}; its report: {folder.file('report.html')}")
+            hosts.leave()
+            return folder
+        choice = confirm(choice)
+        try:
+            with ExitStack() as held:
+                hosts.settle(lambda: take(folder, held))
+                _carry_out(request, facts, prepared, choice, hosts, folder, saved, started, reporter)
+            hosts.leave()
+        except KeyboardInterrupt:
+            reporter.say(f"stopped; the same command {how_to_go_on(folder)} ({folder.path})")
+            raise
     return folder
-
-
-def _is_finished(folder: RunFolder, facts: RunFacts) -> bool:
-    """Return whether the run has finished, having made sure that it may begin or go on if not."""
-    folder.check_usable(facts)
-    if folder.is_finished:
-        folder.drop_features()  # they are there where it was killed just before it would have
-        return True
-    _check_writable(folder)
-    return False
-
-
-def _take(folder: RunFolder, held: ExitStack) -> None:
-    """Make the folder and keep other processes from training there."""
-    folder.make()
-    held.enter_context(folder.alone())
-
-
-def _how_to_go_on(folder: RunFolder) -> str:
-    if folder.has_checkpoint:
-        return "goes on after the last finished epoch"
-    return "goes on with the features it has" if folder.has_features else "begins anew: no epoch has ended"
 
 
 def _carry_out(
     request: TrainRequest, facts: RunFacts, prepared: PreparedData, choice: DeviceChoice, hosts: Hosts,
-    folder: RunFolder, started: float, reporter: Reporter,
+    folder: RunFolder, saved: Callable[[], None], started: float, reporter: Reporter,
 ) -> None:  # fmt: skip
     from fireweed.api.building import TrainingParts, build_for_training, seed_everything
     from fireweed.api.featuring import train_head
@@ -176,7 +153,7 @@ def _carry_out(
             if recipe.model.freeze:
                 outcome = train_head(model, recipe, parts, folder, choice, reporter)
             else:
-                outcome = train(model, recipe, parts.input(), folder.path, reporter, budget, hosts)
+                outcome = train(model, recipe, parts.input(), folder.path, reporter, budget, hosts, saved)
         if hosts.is_first:
             _finish(folder, recipe, outcome, parts, prepared.catalog, choice, reporter)
     finally:
@@ -302,15 +279,3 @@ def run_name(facts: RunFacts) -> str:
     """Return NAME-HASH: the recipe's name and what was asked on which photos."""
     mixed = hashlib.sha256(f"{facts.hash} {facts.digest} {sorted(facts.options.items())}".encode()).hexdigest()
     return f"{facts.asked.name}-{mixed[:8]}"
-
-
-def _check_writable(folder: RunFolder) -> None:
-    """Find out before training, not after it, that the folder cannot be written."""
-    existing = folder.path.absolute()
-    while not existing.exists():
-        existing = existing.parent
-    try:
-        with tempfile.TemporaryFile(dir=existing):
-            pass
-    except OSError as error:
-        raise explained(error, folder.path) from error

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from fireweed.api.judging import evaluation_of
+from fireweed.api.run_folders import local_path
 from fireweed.api.starting import start_framework
 from fireweed.data.catalog import Catalog, Photo
 from fireweed.data.decode import Fit, decode_square
@@ -17,7 +18,7 @@ from fireweed.data.records import read_bytes
 from fireweed.data.sources import open_data
 from fireweed.data.survey import survey
 from fireweed.errors import DataError, RunError
-from fireweed.files import absolute, sha256_of_bytes
+from fireweed.files import sha256_of_bytes
 from fireweed.reporting import Reporter
 from fireweed.run import RunFolder, open_run
 from fireweed.text import counted
@@ -38,7 +39,7 @@ def open_model(path: str | Path, reporter: Reporter) -> "Bundle":
     start_framework(reporter)
     from fireweed.bundle import open_bundle
 
-    return open_bundle(absolute(path))
+    return open_bundle(local_path(path))
 
 
 def predict(model: str | Path, arguments: Sequence[str], batch_size: int = BATCH) -> Iterator["Prediction"]:
@@ -64,7 +65,7 @@ def evaluate_run(
 
     Returns the figures and the path of the file.
     """
-    folder = open_run(absolute(run))
+    folder = open_run(local_path(run))
     if part not in (None, "validation", "test"):
         raise DataError(f"unknown part '{part}'; there are: validation, test")
     if not folder.file("fireweed.json").is_file():

@@ -43,7 +43,7 @@ def deal(catalog: Catalog, count: int) -> list[ShardPlan]:
     for name in parts:
         keys = [catalog.photos[i].key for i in members[name]]
         by_rank = members[name][np.array(sorted(range(len(keys)), key=keys.__getitem__), np.int64)]
-        shard_of = _shard_of_rank(labels[by_rank], shards_of[name])
+        shard_of = shard_of_rank(labels[by_rank], shards_of[name])
         lane_of = np.arange(len(by_rank)) % lanes_of(len(by_rank))
         for shard in range(shards_of[name]):
             own = shard_of == shard
@@ -82,7 +82,7 @@ def shards_per_part(photos: dict[str, int], count: int) -> dict[str, int]:
     return result
 
 
-def _shard_of_rank(labels: Sequence[int] | np.ndarray, shards: int) -> np.ndarray:
+def shard_of_rank(labels: Sequence[int] | np.ndarray, shards: int) -> np.ndarray:
     """Return the shard of each photo of a part, int64, given the labels in the order of the photos' keys.
 
     Whole lanes are tried from the finest on; with one lane every class is dealt evenly, so that ends it.

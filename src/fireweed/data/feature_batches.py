@@ -43,9 +43,9 @@ class FeatureBatches:
         self._view = functools.lru_cache(maxsize=VIEWS_IN_USE)(self._changed_photos)
 
     def training(self, first_step: int, last_step: int) -> Any:
-        """Return the steps from `first_step` up to `last_step`, counted from the start of the training."""
-        width = next(iter(self._files.values())).width
-        return self._photos.dataset(self.make_batch, first_step, last_step, np.float32, (width,))
+        """Return the steps of a phase from `first_step` up to `last_step`, counted from the start of the training."""
+        shape = self._files[self._views[first_step // self._plan.steps]].shape
+        return self._photos.dataset(self.make_batch, first_step, last_step, np.float32, shape)
 
     def make_batch(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return features, targets and weights of a step."""
@@ -80,4 +80,4 @@ def evaluation_features(photos: Batches, file: FeatureFile) -> Any:
         targets = photos.targets_and_weights(index, index, rows.mix[int(step)], rows.loss_weight[int(step)])
         return file.read(index), *targets
 
-    return photos.dataset(make, 0, file.blocks, np.float32, (file.width,))
+    return photos.dataset(make, 0, file.blocks, np.float32, file.shape)

@@ -6,6 +6,7 @@ on any machine, and equals the same row of the whole epoch. Only raw bits are ta
 the same bits in every version, but not the same `Generator.permutation`.
 """
 
+import copy
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ MIN_PHOTOS_PER_LANE = 16
 BLOCK_THRESHOLD = 250_000
 BLOCK_PHOTOS = 32
 BLOCKS_IN_WINDOW = 8
+KEYS_AT_ONCE = 1 << 16  # turned into numbers: millions at once would take a gigabyte for a moment
 
 _AUGMENT_STREAM = 0  # the lanes' orders are streams 1 to 64
 
@@ -73,6 +75,8 @@ class Plan:
         block_threshold: with more photos than this a lane permutes blocks of 32 successive ranks, and photos within 8
             neighbouring blocks, so that shards written in rank order are read in sequence and little memory is held.
 
+    by_rank: the photos in the order of their keys, int32 of shape (photos,).
+
     Raises:
         RecipeError: the hosts cannot share the batch equally.
     """
@@ -99,7 +103,7 @@ class Plan:
         self.steps = -(-self.photos // batch)
         self._seed = seed % 2**64
         words = _key_words(keys)
-        self._by_rank = np.lexsort(words.T[::-1]).astype(np.int32)
+        self.by_rank = np.lexsort(words.T[::-1]).astype(np.int32)
         self._coins = _scrambled(np.bitwise_xor.reduce(words, axis=1) ^ np.uint64(self._seed)) & np.uint64(1)
         class_weights = None if weights_per_class is None else np.asarray(weights_per_class, np.float32)
         self._class_weights = None if class_weights is None else class_weights[np.asarray(labels)]
@@ -132,6 +136,12 @@ class Plan:
             changes["flip"] = ((self._coins[index] + np.uint64(epoch)) & np.uint64(1)).astype(bool)
         return Rows(index=index, weight=weight, loss_weight=loss_weight, partner=partner, **changes)
 
+    def of_host(self, host: int) -> "Plan":
+        """Return the same table as another host sees it."""
+        other = copy.copy(self)
+        other.host = host
+        return other
+
     def own_photos(self) -> np.ndarray:
         """Return the photos that this host ever needs, partners included: int32, in the order of their rank.
 
@@ -139,12 +149,12 @@ class Plan:
         """
         shared = int(np.gcd(self.hosts, self.lanes))
         ranks = np.arange(self.photos)
-        return self._by_rank[ranks % self.lanes % shared == self.host % shared]
+        return self.by_rank[ranks % self.lanes % shared == self.host % shared]
 
     def _plan_order(self, epoch: int) -> np.ndarray:
         order = np.empty(self.photos, np.int32)
         for lane in range(self.lanes):
-            members = self._by_rank[lane :: self.lanes]
+            members = self.by_rank[lane :: self.lanes]
             order[lane :: self.lanes] = members[_shuffled(len(members), self._bits(epoch, 1 + lane), self._by_blocks)]
         return order
 
@@ -229,10 +239,14 @@ def _fractions(raw: np.ndarray) -> np.ndarray:
 
 def _key_words(keys: Sequence[str]) -> np.ndarray:
     """Return the keys as numbers, uint64 of shape (keys, 4), most significant first."""
-    data = bytes.fromhex("".join(keys))
-    if len(data) != 32 * len(keys):
-        raise ValueError("a key is a SHA-256 of 64 hexadecimal digits")
-    return np.frombuffer(data, ">u8").astype(np.uint64).reshape(-1, 4)
+    words = np.empty((len(keys), 4), np.uint64)
+    for start in range(0, len(keys), KEYS_AT_ONCE):
+        some = keys[start : start + KEYS_AT_ONCE]
+        data = bytes.fromhex("".join(some))
+        if len(data) != 32 * len(some):
+            raise ValueError("a key is a SHA-256 of 64 hexadecimal digits")
+        words[start : start + len(some)] = np.frombuffer(data, ">u8").reshape(-1, 4)
+    return words
 
 
 def _scrambled(numbers: np.ndarray) -> np.ndarray:

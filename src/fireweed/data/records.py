@@ -17,6 +17,7 @@ from fireweed.data.catalog import Catalog, Photo, in_natural_order
 from fireweed.data.manifest import MANIFEST, ListedShard, listed_shards
 from fireweed.data.names import check_distinct, class_name
 from fireweed.devices.backends import tensorflow
+from fireweed.devices.hosts import ALONE, Hosts
 from fireweed.errors import DataError, PhotoError
 from fireweed.files import sha256_of
 
@@ -42,7 +43,7 @@ class _Record:
     label: str
 
 
-def index_shards(pattern: str, progress: Progress | None = None) -> Catalog:
+def index_shards(pattern: str, progress: Progress | None = None, hosts: Hosts = ALONE) -> Catalog:
     """Make a catalog of the records of all shards that match a pattern, local or gs://, reading each shard once.
 
     Records are tf.train.Example with the codelab's features; all but `image` may be missing. The text in `label` is the
@@ -54,14 +55,17 @@ def index_shards(pattern: str, progress: Progress | None = None) -> Catalog:
     Args:
         pattern: a path with * ? [] or the path of one shard.
         progress: told shards, not photos.
+        hosts: of several, each reads its share of the shards and tells the others what is in them.
 
     Raises:
+        DeviceError: the hosts see other shards.
         DataError: no shard matches; a shard is cut off, corrupt, compressed, not of photos, or not what its name or
             the manifest says; a bucket cannot be read.
     """
     paths = _matching(pattern)
     listed, notes = _listed(paths)
-    found = _read_shards(paths, listed, progress)
+    hosts.require_alike({"set of shards": "\n".join(map(_file_name, paths))})
+    found = _read_by_all(paths, listed, progress, hosts)
     classes = in_natural_order({record.label for records in found.values() for record in records})
     check_distinct(classes, pattern)
     label_of = {name: label for label, name in enumerate(classes)}
@@ -110,13 +114,31 @@ def _matching(pattern: str) -> list[str]:
     return list(in_natural_order(found))
 
 
+def _read_by_all(
+    paths: list[str], listed: dict[str, ListedShard], progress: Progress | None, hosts: Hosts
+) -> dict[str, list[_Record]]:
+    """Return the records of each shard, of which this host has read every so manieth."""
+    if hosts.count == 1:
+        return _read_shards(paths, listed, progress)
+
+    def read() -> list[list[tuple[int, int, str, str]]]:
+        found = _read_shards(paths[hosts.index :: hosts.count], listed, progress)
+        return [[(one.offset, one.length, one.key, one.label) for one in records] for records in found.values()]
+
+    shares = hosts.gather(read)
+    return {
+        path: [_Record(*row) for row in shares[number % hosts.count][number // hosts.count]]
+        for number, path in enumerate(paths)
+    }
+
+
 def _read_shards(
     paths: list[str], listed: dict[str, ListedShard], progress: Progress | None
 ) -> dict[str, list[_Record]]:
     """Read the shards, several at a time; return the records of each, by path in the order of the paths."""
     found: dict[str, list[_Record]] = {}
     stop = threading.Event()
-    with ThreadPoolExecutor(min(_SHARDS_AT_ONCE, len(paths))) as pool:
+    with ThreadPoolExecutor(_SHARDS_AT_ONCE) as pool:
         try:
             for path, records in zip(
                 paths, pool.map(lambda p: _read_shard(p, listed.get(p), stop), paths), strict=True

@@ -17,6 +17,7 @@ from fireweed.data.folders import list_folder, read_folder
 from fireweed.data.lists import SUFFIXES as LIST_SUFFIXES
 from fireweed.data.lists import is_photo_list, read_list
 from fireweed.data.names import check_distinct, quoted, shown
+from fireweed.devices.hosts import ALONE, Hosts
 from fireweed.errors import DataError
 from fireweed.files import cache_folder, sha256_of
 
@@ -44,8 +45,9 @@ FLOWERS = _Remote(
 
 
 def open_data(
-    data: str, *, cache: Path | None = None, progress: Progress | None = None, least_classes: int = 2
-) -> Catalog:
+    data: str, *, cache: Path | None = None, progress: Progress | None = None, least_classes: int = 2,
+    hosts: Hosts = ALONE,
+) -> Catalog:  # fmt: skip
     """Return the catalog of what `data` names; no photo is decoded yet.
 
     data:     a folder with a folder for each class, or with train, validation and test folders of such; a CSV list
@@ -53,13 +55,14 @@ def open_data(
               local or gs://; "drawn" or "flowers" ("./drawn" is a folder of that name).
     cache:    where archives are unpacked and downloads kept, by default the user's cache folder.
     progress: called with (done, in all) while shards are indexed, archives unpacked or files downloaded.
+    hosts:    of several, each reads its share of the shards and tells the others.
 
     Raises:
         DataError: there is no such data, it holds no photos, fewer than `least_classes` classes, or cannot be read.
         DownloadError: the set cannot be downloaded.
     """
     data = os.fspath(data)
-    catalog = _opened(data, cache, progress)
+    catalog = _opened(data, cache, progress, hosts)
     if not catalog.photos:
         raise DataError(f"{quoted(data)} holds no photos")
     check_distinct(catalog.classes, data)
@@ -71,21 +74,21 @@ def open_data(
     return catalog
 
 
-def _opened(data: str, cache: Path | None, progress: Progress | None) -> Catalog:
+def _opened(data: str, cache: Path | None, progress: Progress | None, hosts: Hosts) -> Catalog:
     if data in NAMED_SETS:
         return _named(data, cache, progress)
     if "://" in data:
-        return _shards(_remote_pattern(data), data, progress)
+        return _shards(_remote_pattern(data), data, progress, hosts)
     if not data.strip():
         raise DataError(f"no data given: it is {_KINDS}")
     # os.path's functions, since Path's own raise for a user that is unknown or a name that is too long
     path = Path(os.path.expanduser(data)).absolute()  # noqa: PTH111
     if os.path.isdir(path):  # noqa: PTH112
-        return _folder(path, data, progress)
+        return _folder(path, data, progress, hosts)
     if os.path.exists(path):  # noqa: PTH110
-        return _file(path, data, cache, progress)
+        return _file(path, data, cache, progress, hosts)
     if glob.has_magic(data):
-        return _pattern(str(path), data, progress)
+        return _pattern(str(path), data, progress, hosts)
     raise DataError(_nothing_there(path, data))
 
 
@@ -126,20 +129,20 @@ def _remote_pattern(data: str) -> str:
     return data.rstrip("/") + "/*.tfrec*"
 
 
-def _shards(pattern: str, data: str, progress: Progress | None) -> Catalog:
+def _shards(pattern: str, data: str, progress: Progress | None, hosts: Hosts) -> Catalog:
     from fireweed.data.records import index_shards
 
-    return replace(index_shards(pattern, progress), title=data)
+    return replace(index_shards(pattern, progress, hosts), title=data)
 
 
-def _folder(path: Path, data: str, progress: Progress | None) -> Catalog:
+def _folder(path: Path, data: str, progress: Progress | None, hosts: Hosts) -> Catalog:
     files, folders = list_folder(path)
     if (
         any(_SHARD.search(name) for name in files)
         and not folders
         and not any(looks_like_photo(path / name) for name in files)
     ):
-        return _shards(f"{glob.escape(str(path))}/*.tfrec*", data, progress)
+        return _shards(f"{glob.escape(str(path))}/*.tfrec*", data, progress, hosts)
     try:
         return read_folder(path, data)
     except DataError as error:
@@ -151,21 +154,21 @@ def _folder(path: Path, data: str, progress: Progress | None) -> Catalog:
         ) from error
 
 
-def _pattern(pattern: str, data: str, progress: Progress | None) -> Catalog:
+def _pattern(pattern: str, data: str, progress: Progress | None, hosts: Hosts) -> Catalog:
     found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
     if not found:
         raise DataError(f"no files match {quoted(data)}; there is nothing to read")
     others = [name for name in found if not _SHARD.search(Path(name).name)]
     if others:
         raise DataError(f"{quoted(data)} matches {quoted(others[0])}; a pattern is for TFRecord files (.tfrec) only")
-    return _shards(pattern, data, progress)
+    return _shards(pattern, data, progress, hosts)
 
 
-def _file(path: Path, data: str, cache: Path | None, progress: Progress | None) -> Catalog:
+def _file(path: Path, data: str, cache: Path | None, progress: Progress | None, hosts: Hosts) -> Catalog:
     if not path.is_file():
         raise DataError(f"{quoted(data)} is a pipe or device; give {_KINDS}")
     if _SHARD.search(path.name):
-        return _shards(glob.escape(str(path)), data, progress)
+        return _shards(glob.escape(str(path)), data, progress, hosts)
     if path.suffix.lower() in LIST_SUFFIXES:
         return read_list(path, data)
     try:

@@ -6,14 +6,18 @@ import hashlib
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from fireweed.data.catalog import Catalog, Photo, Unreadable
 from fireweed.data.decode import read_photo_and_size
+from fireweed.data.headers import format_of
 from fireweed.data.jpegs import JpegSquares
+from fireweed.data.modes import colour_mode
 from fireweed.data.parallel import in_order
 from fireweed.data.records import read_bytes
+from fireweed.devices.hosts import ALONE, Hosts
 from fireweed.errors import DataError, PhotoError
 
 Progress = Callable[[int, int], None]
@@ -34,12 +38,18 @@ class Survey:
     hashes:  perceptual hashes, uint64 of shape (photos,): pictures that look alike differ in few bits.
     blank:   bool of shape (photos,): nearly one colour, so that the hash says nothing.
     sizes:   height and width in pixels, upright, int32 of shape (photos, 2).
+    formats: what each file is, whatever it is called: JPEG, PNG ...
+    modes:   how each keeps its colours, see `colour_mode`.
+    damages: of the photos that can be read only in part, by position, what is wrong.
     """
 
     catalog: Catalog
     hashes: np.ndarray
     blank: np.ndarray
     sizes: np.ndarray
+    formats: tuple[str, ...]
+    modes: tuple[str, ...]
+    damages: dict[int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,9 @@ class _Seen:
     bits: int
     blank: bool
     size: tuple[int, int]
+    format: str
+    mode: str
+    damage: str
 
 
 def survey(
@@ -56,6 +69,7 @@ def survey(
     workers: int | None = None,
     least_classes: int = 2,
     squares: JpegSquares | None = None,
+    hosts: Hosts = ALONE,
 ) -> Survey:
     """Read and fully decode every photo of the catalog once, in a pool of threads; leave out what cannot be read.
 
@@ -65,9 +79,11 @@ def survey(
     Args:
         progress: told photos.
         workers: threads; None is the number of processors.
-        least_classes: with fewer classes left there is nothing to tell apart, which is an error.
+        least_classes: with fewer classes left there is nothing to tell apart, which is an error; 0 is content with
+            no photo at all.
         squares: given the square of each photo that can be read, in the order of the result's catalog, so that nobody
             need decode it again. The hashes are then of larger pictures and may differ in a bit or two.
+        hosts: of several, each reads its share of the photos, which all list in the same order, and tells the others.
 
     Raises:
         DataError: no photo can be read, or too few classes are left.
@@ -77,6 +93,53 @@ def survey(
 
     cv2.setNumThreads(1)  # each photo is one thread's work; OpenCV's own threads would only add to those here
     photos = catalog.photos
+    looks = _looks_of_all(photos, progress, workers, squares, hosts)
+    seen = [look for look in looks if isinstance(look, _Seen)]
+    kept = tuple(
+        dataclasses.replace(photo, key=look.key)
+        for photo, look in zip(photos, looks, strict=True)
+        if isinstance(look, _Seen)
+    )
+    unreadable = tuple(look for look in looks if isinstance(look, Unreadable))
+    result = _without_lost_classes(_left_after(catalog, kept, unreadable, least_classes))
+    _check_classes(result, least_classes)
+    tiny = [(photo, look.size) for photo, look in zip(kept, seen, strict=True) if min(look.size) < TINY_PX]
+    return Survey(
+        result.noting(*_note_on_tiny(tiny)),
+        np.array([look.bits for look in seen], np.uint64),
+        np.array([look.blank for look in seen], bool),
+        np.array([look.size for look in seen], np.int32).reshape(-1, 2),
+        tuple(look.format for look in seen),
+        tuple(look.mode for look in seen),
+        {position: look.damage for position, look in enumerate(seen) if look.damage},
+    )
+
+
+def _looks_of_all(
+    photos: tuple[Photo, ...], progress: Progress | None, workers: int | None, squares: JpegSquares | None, hosts: Hosts
+) -> list[_Seen | Unreadable]:
+    """Return what is to be seen of each photo; this host has looked at its own share of successive ones."""
+    if hosts.count == 1:
+        return _looks(photos, progress, workers, squares)
+    first, last = (len(photos) * index // hosts.count for index in (hosts.index, hosts.index + 1))
+
+    def look() -> list[tuple[Any, ...]]:
+        return [dataclasses.astuple(one) for one in _looks(photos[first:last], progress, workers, None)]
+
+    return [_told(row) for row in itertools.chain.from_iterable(hosts.gather(look))]
+
+
+def _told(row: tuple[Any, ...]) -> _Seen | Unreadable:
+    """Return what a host told of a photo, all tuples of which came as lists."""
+    if len(row) == len(dataclasses.fields(Unreadable)):
+        return Unreadable(*row)
+    key, bits, blank, (height, width), kind, mode, damage = row
+    return _Seen(key, bits, blank, (height, width), kind, mode, damage)
+
+
+def _looks(
+    photos: tuple[Photo, ...], progress: Progress | None, workers: int | None, squares: JpegSquares | None
+) -> list[_Seen | Unreadable]:
     chunks = [photos[start : start + _PHOTOS_AT_ONCE] for start in range(0, len(photos), _PHOTOS_AT_ONCE)]
     looks: list[_Seen | Unreadable] = []
     results = in_order(functools.partial(_look_at_all, squares), chunks, workers)
@@ -86,22 +149,7 @@ def survey(
             squares.add(square)
         if progress and (len(looks) % _PHOTOS_AT_ONCE == 0 or len(looks) == len(photos)):
             progress(len(looks), len(photos))
-    seen = [look for look in looks if isinstance(look, _Seen)]
-    kept = tuple(
-        dataclasses.replace(photo, key=look.key)
-        for photo, look in zip(photos, looks, strict=True)
-        if isinstance(look, _Seen)
-    )
-    unreadable = tuple(look for look in looks if isinstance(look, Unreadable))
-    result = _without_lost_classes(_left_after(catalog, kept, unreadable))
-    _check_classes(result, least_classes)
-    tiny = [(photo, look.size) for photo, look in zip(kept, seen, strict=True) if min(look.size) < TINY_PX]
-    return Survey(
-        result.noting(*_note_on_tiny(tiny)),
-        np.array([look.bits for look in seen], np.uint64),
-        np.array([look.blank for look in seen], bool),
-        np.array([look.size for look in seen], np.int32).reshape(-1, 2),
-    )
+    return looks
 
 
 def perceptual_hash(rgb: np.ndarray) -> tuple[int, float]:
@@ -142,21 +190,26 @@ def _look_at_all(
 
 
 def _look_at(photo: Photo, squares: JpegSquares | None) -> tuple[_Seen | Unreadable, bytes | None]:
+    damages: list[str] = []
     try:
         data = read_bytes(photo)
         # A JPEG is decoded in small, whose pixels suffice for the hash; all its bytes are read all the same.
-        rgb, size = read_photo_and_size(data, at_least_px=_HASH_PX if squares is None else squares.side_px)
+        rgb, size = read_photo_and_size(data, _HASH_PX if squares is None else squares.side_px, damages)
     except PhotoError as error:
         return Unreadable(photo.name or photo.path, str(error)), None
     bits, variation = perceptual_hash(rgb)
     key = photo.key if photo.offset >= 0 and photo.key else hashlib.sha256(data).hexdigest()
     square = squares.encode(rgb) if squares is not None else None
-    return _Seen(key, bits, variation < BLANK_BELOW, size), square
+    name = format_of(data)
+    mode = colour_mode(data, name)
+    return _Seen(key, bits, variation < BLANK_BELOW, size, name, mode, "; ".join(damages)), square
 
 
-def _left_after(catalog: Catalog, kept: tuple[Photo, ...], unreadable: tuple[Unreadable, ...]) -> Catalog:
+def _left_after(
+    catalog: Catalog, kept: tuple[Photo, ...], unreadable: tuple[Unreadable, ...], least_classes: int
+) -> Catalog:
     all_unreadable = catalog.unreadable + unreadable
-    if not kept:
+    if not kept and least_classes:
         first = all_unreadable[0] if all_unreadable else None
         why = f"; the first: {first.name}: {first.reason}" if first else ""
         raise DataError(f"none of the {len(all_unreadable):,} photos in {catalog.title} can be read{why}")

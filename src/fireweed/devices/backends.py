@@ -17,10 +17,8 @@ Backend = Literal["tensorflow", "jax"]
 
 WORDS = {"tpu": "TPU", "gpu": "GPU", "cpu": "CPU"}
 TITLES = {"tensorflow": "TensorFlow", "jax": "JAX"}
-PACKAGES = {
-    "tensorflow": ("tensorflow", "tensorflow-cpu", "tf-nightly", "tensorflow-intel", "tensorflow-macos"),
-    "jax": ("jax",),
-}
+TENSORFLOWS = ("tensorflow", "tensorflow-cpu", "tensorflow-tpu", "tf-nightly", "tensorflow-intel", "tensorflow-macos")
+PACKAGES = {"tensorflow": TENSORFLOWS, "jax": ("jax",)}
 CUDNN_PACKAGES = ("nvidia-cudnn-cu12", "nvidia-cudnn-cu13")
 OLDEST_DRIVER = {"12": 525, "13": 580}  # https://docs.jax.dev/en/latest/installation.html
 _redirecting = threading.RLock()  # standard error is all threads' own
@@ -95,7 +93,7 @@ def _obstacle(found: Found, backend: str, machine: Machine) -> str:
     if found.kind == "gpu" and machine.system == "Windows":
         return "neither JAX nor TensorFlow drives NVIDIA GPUs on Windows itself; run Fireweed inside WSL2"
     if found.kind == "tpu" and backend == "tensorflow":
-        return "TensorFlow 2.19 was the last that drives TPUs; leave the backend to Fireweed or take jax"
+        return tpu_obstacle_for_tensorflow(machine)
     if not is_installed(backend, machine):
         return f"{TITLES[backend]} is not installed; {install_line(found.kind, backend)}"
     platforms = machine.environ.get("JAX_PLATFORMS", "")
@@ -107,6 +105,16 @@ def _obstacle(found: Found, backend: str, machine: Machine) -> str:
     if found.kind == "gpu":
         return _jax_gpu_obstacle(found, machine) if backend == "jax" else _tensorflow_gpu_obstacle(machine)
     return ""
+
+
+def tpu_obstacle_for_tensorflow(machine: Machine) -> str:
+    """Return what keeps the installed TensorFlow from driving TPUs; "" when nothing does."""
+    if re.match(r"2\.1?\d\.", machine.version_of("tensorflow-tpu") or ""):
+        return ""
+    return (
+        "TensorFlow 2.19 was the last that drives TPUs, as the package tensorflow-tpu in an environment of its own "
+        "(docs/devices.md); leave the backend to Fireweed or take jax"
+    )
 
 
 def _jax_gpu_obstacle(found: Found, machine: Machine) -> str:
@@ -283,7 +291,8 @@ def computes_on_cpu() -> bool:
         import jax
 
         return bool(jax.default_backend() == "cpu")
-    return not tensorflow().config.list_logical_devices("GPU")
+    config = tensorflow().config
+    return not (config.list_logical_devices("GPU") or config.list_logical_devices("TPU"))
 
 
 def hide_gpus_from_tensorflow() -> None:

@@ -27,6 +27,7 @@ from fireweed.devices.backends import (
 )
 from fireweed.devices.machine import Found, Kind, Machine, look
 from fireweed.devices.precision import Precision, choose_precision
+from fireweed.devices.tpu_strategy import BY_NAME, TpuAddress, connect, with_named
 from fireweed.errors import DeviceError, nearest
 from fireweed.text import counted
 
@@ -46,6 +47,7 @@ class DeviceChoice:
     precision_asked: "auto", or the precision that the user named.
     devices_asked: how many devices the user named, or None.
     is_wide:       whether the net does most of its work in wide 1x1 convolutions, which matters for the precision.
+    tpu:           where the TPU is that TensorFlow 2.19 drives; None of all else.
     """
 
     kind: Kind
@@ -59,6 +61,7 @@ class DeviceChoice:
     precision_asked: str = "auto"
     devices_asked: int | None = None
     is_wide: bool = False
+    tpu: TpuAddress | None = None
 
     @property
     def cores(self) -> int:
@@ -110,7 +113,8 @@ def choose_device(
         raise DeviceError(f"unknown precision {precision!r}; there are: auto, {', '.join(get_args(Precision))}")
     wanted, why_backend = wanted_backend(backend, machine)
     wish = _wish(device, tpu, zone, project, machine)
-    seen = look(machine)
+    address = TpuAddress(wish.tpu or "local", wish.zone, wish.project)
+    seen = with_named(look(machine), address, wanted, machine)
     kinds = get_args(Kind) if wish.kind is None else (wish.kind,)
     passed: list[str] = []  # why each faster kind of device is not used
     warnings: list[str] = []
@@ -132,6 +136,7 @@ def choose_device(
                 precision,
                 devices,
                 is_wide,
+                address if (kind, chosen) == ("tpu", "tensorflow") else None,
             )
             return _with_precision(choice, found)
         if wish.kind:
@@ -169,6 +174,8 @@ def confirm(choice: DeviceChoice) -> DeviceChoice:
         hide_gpus_from_tensorflow()
     if choice.kind == "cpu" and choice.count > 1:
         split_cpu(choice.backend, choice.count)
+    if choice.tpu is not None:
+        return _confirm_strategy(choice, choice.tpu)
     look_through = seen_by_jax if choice.backend == "jax" else seen_by_tensorflow
     chips, platform, capability = look_through(choice.kind)
     if not chips:
@@ -192,6 +199,16 @@ def confirm(choice: DeviceChoice) -> DeviceChoice:
     return _with_precision(dataclasses.replace(choice, reasons=kept), dataclasses.replace(found, capability=capability))
 
 
+def _confirm_strategy(choice: DeviceChoice, address: TpuAddress) -> DeviceChoice:
+    """Start the TPU that TensorFlow drives; return the choice with its number of cores, all of which are used."""
+    cores = connect(address).num_replicas_in_sync
+    if choice.devices_asked not in (None, cores):
+        raise DeviceError(
+            f"TensorFlow uses all {cores} cores of a TPU, received --devices {choice.devices_asked}; leave it out"
+        )
+    return dataclasses.replace(choice, count=cores)
+
+
 def _count(found: Found, devices: int | None) -> int:
     """Return how many devices are used.
 
@@ -200,7 +217,8 @@ def _count(found: Found, devices: int | None) -> int:
     """
     if devices is None:
         return found.count
-    if devices < 1 or (found.kind != "cpu" and devices > found.count) or devices > MOST_CPU_PARTS:
+    is_elsewhere = BY_NAME in found.evidence  # how many cores it has shows when it is started
+    if devices < 1 or (found.kind != "cpu" and devices > found.count and not is_elsewhere) or devices > MOST_CPU_PARTS:
         here = f"1 to {MOST_CPU_PARTS} parts of the CPU" if found.kind == "cpu" else _in_words(found)
         raise DeviceError(f"--devices must be one of what is here, received {devices}; there are {here}")
     return devices
@@ -249,7 +267,8 @@ def _not_to_be_had(wish: _Wish, found: Found | None, obstacle: str, seen: tuple[
 def _why_device(wish: _Wish, found: Found, passed: list[str]) -> str:
     start = f"The {WORDS[found.kind]} is used"
     if wish.tpu:
-        return f"{start}: {wish.by} asks for one, and the one in this machine is taken for it."
+        taken = found.name if BY_NAME in found.evidence else "the one in this machine"
+        return f"{start}: {wish.by} asks for one, and {taken} is taken for it."
     if wish.kind:
         return f"{start}: {wish.by} asks for it."
     return f"{start}: {', and '.join(passed)}." if passed else f"{start}: nothing here is faster."

@@ -27,6 +27,7 @@ from fireweed.errors import DeviceError, FireweedError, HostLostError
 JOIN_SECONDS = 300  # in which all hosts have to have started
 HEARTBEAT_SECONDS = 30  # after which a silent host is taken for dead, and the others end
 FINISHING_SECONDS = 7 * 24 * 3600  # that the others wait for host 0 to finish the run; its heartbeat says it lives
+PIECE_BYTES = 4 << 20  # that each host tells all others at a time
 LOST = "a host was lost, or did not come, so all hosts have stopped; the same command on every host goes on"
 SIGNS_OF_LOSS = ("gloo", "connection closed by peer", "connection reset", "coordination service", "heartbeat",
                  "unavailable", "nccl", "barrier")  # fmt: skip
@@ -78,6 +79,26 @@ class Hosts:
             raise failure or FireweedError(told["error"])
         value: Value = told["value"]
         return value
+
+    def gather(self, work: Callable[[], Value]) -> list[Value]:
+        """Return on every host what `work` gives on each of them, host by host; it must be JSON-ready.
+
+        Raises:
+            FireweedError: on every host, what `work` raised on one of them.
+        """
+        if self.count == 1:
+            return [work()]
+        mine: dict[str, Any] = {}
+        failure = None
+        try:
+            mine = {"value": work()}
+        except FireweedError as error:
+            mine, failure = {"error": str(error)}, error
+        everyone = [json.loads(data) for data in _from_all(json.dumps(mine).encode())]
+        failed = [(host, told["error"]) for host, told in enumerate(everyone) if "error" in told]
+        if failed:
+            raise failure or FireweedError(f"host {failed[0][0]}: {failed[0][1]}")
+        return [told["value"] for told in everyone]
 
     def require_alike(self, facts: Mapping[str, str]) -> None:
         """Make sure that all hosts were asked for the same, on the same photos.
@@ -238,6 +259,24 @@ def _from_first(array: np.ndarray) -> np.ndarray:
     from jax.experimental import multihost_utils
 
     return np.asarray(multihost_utils.broadcast_one_to_all(array))
+
+
+def _from_all(data: bytes) -> list[bytes]:
+    """Return the bytes of every host, sent in pieces so that devices hold little of them at a time."""
+    from jax.experimental import multihost_utils
+
+    sizes = np.asarray(
+        multihost_utils.process_allgather(np.frombuffer(len(data).to_bytes(8, "little"), np.uint32))
+    ).copy().view(np.uint64)[:, 0]  # fmt: skip
+    piece = min(PIECE_BYTES, -(-int(sizes.max()) // 4) * 4)
+    everyone = [bytearray() for _ in sizes]
+    for start in range(0, int(sizes.max()), piece):
+        words = np.zeros(piece // 4, np.uint32)
+        mine = np.frombuffer(data[start : start + piece], np.uint8)
+        words.view(np.uint8)[: len(mine)] = mine
+        for host, found in enumerate(np.asarray(multihost_utils.process_allgather(words))):
+            everyone[host] += found.tobytes()
+    return [bytes(one[: int(size)]) for one, size in zip(everyone, sizes, strict=True)]
 
 
 def _end_at_once() -> None:

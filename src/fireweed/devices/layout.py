@@ -13,6 +13,7 @@ from typing import Any
 from fireweed.devices.backends import WORDS, Backend
 from fireweed.devices.choice import DeviceChoice
 from fireweed.devices.hosts import ALONE, Hosts
+from fireweed.devices.tpu_strategy import TpuAddress, connect
 from fireweed.errors import DeviceError
 
 
@@ -22,11 +23,13 @@ class Layout:
 
     devices: their names as the backend's own, such as "gpu:0"; those of all hosts, host by host.
     notes:   sentences on what was decided.
+    tpu:     where the TPU is that TensorFlow 2.19 drives; its net belongs to a strategy even on one core.
     """
 
     backend: Backend
     devices: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    tpu: TpuAddress | None = None
 
     @property
     def replicas(self) -> int:
@@ -38,7 +41,7 @@ class Layout:
 
         One device needs no layout, and is faster without: Keras sends JAX its batches ahead of the step only then.
         """
-        if self.replicas == 1:
+        if self.replicas == 1 and self.tpu is None:
             yield
         else:
             with self._distribution.scope():
@@ -50,6 +53,8 @@ class Layout:
             import keras
 
             return keras.distribution.DataParallel(devices=list(self.devices), auto_shard_dataset=False)
+        if self.tpu is not None:
+            return connect(self.tpu)
         return _mirrored(tuple(name.upper() for name in self.devices))
 
 
@@ -73,7 +78,7 @@ def lay_out(choice: DeviceChoice, batch: int, norms: str = "global", hosts: Host
     hosts: each of them takes an equal share of every batch to as many devices.
 
     Raises:
-        DeviceError: the hosts cannot share the batch equally.
+        DeviceError: the hosts, or the cores of a TPU that TensorFlow drives, cannot share the batch equally.
     """
     if batch % hosts.count:
         numbers = ", ".join(str(count) for count in range(2, min(batch, 64) + 1) if batch % count == 0)
@@ -83,6 +88,11 @@ def lay_out(choice: DeviceChoice, batch: int, norms: str = "global", hosts: Host
         )
     share = batch // hosts.count
     replicas = next(count for count in range(min(choice.count, share), 0, -1) if share % count == 0)
+    if choice.tpu is not None and replicas < choice.count:
+        raise DeviceError(
+            f"a batch of {batch} cannot be shared by all {choice.count} cores of the TPU, as TensorFlow has to; begin "
+            f"a run with a multiple of {choice.count} (--set training.batch={_near(batch, choice.count)})"
+        )
     notes = []
     if hosts.count > 1 or choice.count > 1:
         of = f"{replicas} of {choice.count}" if replicas < choice.count else f"{choice.count}"
@@ -93,7 +103,7 @@ def lay_out(choice: DeviceChoice, batch: int, norms: str = "global", hosts: Host
     if replicas * hosts.count > 1 and norms == "replica" and choice.backend == "jax":
         notes.append("norms take their statistics from the whole batch: JAX has no others; training.norms is left out")
     numbers_of = hosts.device_numbers(replicas)
-    return Layout(choice.backend, tuple(f"{choice.kind}:{number}" for number in numbers_of), tuple(notes))
+    return Layout(choice.backend, tuple(f"{choice.kind}:{number}" for number in numbers_of), tuple(notes), choice.tpu)
 
 
 @contextmanager
@@ -121,6 +131,6 @@ def replicas() -> int:
     return int(tf.distribute.get_strategy().num_replicas_in_sync)
 
 
-def _near(batch: int, hosts: int) -> int:
-    """Return the multiple of the number of hosts that is nearest to a batch, at least one photo each."""
-    return max(hosts, round(batch / hosts) * hosts)
+def _near(batch: int, sharers: int) -> int:
+    """Return the multiple of a number of hosts or cores that is nearest to a batch, at least one photo each."""
+    return max(sharers, round(batch / sharers) * sharers)

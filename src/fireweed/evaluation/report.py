@@ -94,7 +94,7 @@ def render_report(contents: ReportContents) -> str:
     from fireweed.evaluation.netdrawing import draw_net
 
     evaluation = contents.evaluation if contents.evaluation and contents.evaluation["photos"] else None
-    page = _environment().get_template("report.html")
+    page = page_environment().get_template("report.html")
     html = page.render(
         contents=contents,
         evaluation=evaluation,
@@ -119,7 +119,8 @@ def render_report(contents: ReportContents) -> str:
     return html.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _environment() -> Any:
+def page_environment() -> Any:
+    """Return the templates of pages, which escape everything, with what they need to show names and figures."""
     import jinja2
 
     def source(name: str) -> str:

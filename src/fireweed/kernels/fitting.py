@@ -27,12 +27,12 @@ def convolution_fits(layer: Any) -> bool:
 
 
 def can_run() -> bool:
-    """Return whether the kernels are there and this process's TensorFlow has no GPU to do the work."""
+    """Return whether the kernels are there and this process's TensorFlow has no GPU or TPU to do the work."""
     return native.library() is not None and not has_gpu()
 
 
 def has_gpu() -> bool:
-    """Return whether this process's TensorFlow has a GPU to do the work."""
+    """Return whether this process's TensorFlow has a GPU, or a TPU, to do the work."""
     import tensorflow as tf
 
-    return bool(tf.config.list_logical_devices("GPU"))
+    return bool(tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU"))

@@ -18,9 +18,10 @@ import keras
 import numpy as np
 from keras import layers
 
-from fireweed.errors import ModelError
+from fireweed.errors import ModelError, nearest
 from fireweed.models.blocks import NORM_MOMENTUM, Tensor, classify, gap, photo_input, scaling
 from fireweed.models.registry import ENTRIES, keras_cache, weight_file
+from fireweed.models.words import quoted
 
 
 @dataclass(frozen=True)
@@ -29,18 +30,15 @@ class _Backbone:
 
     wants_centred: its photos are to be scaled to -1..1; the others take 0..255 and scale inside themselves.
     pads_by_side:  before its strides it pads by amounts chosen when it is built, as padding "same" would at that side.
-    ends_before:   the layer before which it is cut off; empty: it is whole.
     """
 
     keras_name: str
     wants_centred: bool
     pads_by_side: bool = False
-    ends_before: str = ""
 
 
 _BACKBONES = {
     "xception": _Backbone("Xception", wants_centred=True),
-    "xception-13": _Backbone("Xception", wants_centred=True, ends_before="block14_sepconv1"),
     "mobilenetv2": _Backbone("MobileNetV2", wants_centred=True, pads_by_side=True),
     "efficientnet-b0": _Backbone("EfficientNetB0", wants_centred=False, pads_by_side=True),
     "convnext-tiny": _Backbone("ConvNeXtTiny", wants_centred=False),
@@ -54,15 +52,17 @@ _SILENCE_SECONDS = 30
 
 
 def build_pretrained(
-    name: str, classes: int, side: int | None, *, weights: str = "none", freeze: bool = False, dropout: float = 0.0
-) -> keras.Model:
+    name: str, classes: int, side: int | None, *, weights: str = "none", freeze: bool | str = False,
+    dropout: float = 0.0,
+) -> keras.Model:  # fmt: skip
     """Build the named net of keras.applications: features, global average, classes.
 
-    With `freeze` only the classifier learns: the backbone's batch norms use and keep their moving statistics, and its
-    drop-outs are off, in training too.
+    With `freeze` only the classifier learns, or what is behind the layer that it names: before it batch norms use and
+    keep their moving statistics, and drop-outs are off, in training too.
 
     Raises:
-        ModelError: `weights` is "imagenet" and they can neither be found nor fetched.
+        ModelError: `weights` is "imagenet" and they can neither be found nor fetched; or `freeze` names no layer that
+            all paths through the net go by.
     """
     source = _with_imagenet_weights(name) if weights == "imagenet" else None
     photo = photo_input(side)
@@ -73,19 +73,14 @@ def build_pretrained(
     if source is not None:
         copy_backbone(source, model)
     if freeze:
-        freeze_backbone(model)
+        freeze_backbone(model, freeze)
     return model
 
 
 def keras_backbone(name: str, side: int | None = None) -> keras.Model:
     """Return keras.applications' own net without its top and with random weights: what weight files are made for."""
     build = getattr(keras.applications, _BACKBONES[name].keras_name)
-    return _cut_off(build(weights=None, include_top=False, input_shape=(side, side, 3)), name)
-
-
-def _cut_off(backbone: keras.Model, name: str) -> keras.Model:
-    end = _BACKBONES[name].ends_before
-    return keras.Model(backbone.input, backbone.get_layer(end).input, name=backbone.name) if end else backbone
+    return build(weights=None, include_top=False, input_shape=(side, side, 3))
 
 
 def features_of(model: keras.Model) -> keras.Model:
@@ -93,17 +88,14 @@ def features_of(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, model.get_layer("gap").input, name="features")
 
 
-def split_frozen(model: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """Return a pretrained net in two parts that share its layers: photo to averaged features, features to classes.
+def split_frozen(model: keras.Model, freeze: bool | str = True) -> tuple[keras.Model, keras.Model]:
+    """Return a frozen net in two parts that share its layers: photo to features, features to classes.
 
-    The features are of shape (batch, channels); whatever trains the second part, the head, trains the net.
+    Frozen as a whole, its features are averaged, of shape (batch, channels); up to a layer, they are that layer's
+    output, (batch, height, width, channels). Whatever trains the second part, the head, trains the net.
     """
-    averaged = model.get_layer("gap").output
-    features = keras.Input(averaged.shape[1:], name="features", dtype=averaged.dtype)
-    x = features
-    for layer in model.layers[model.layers.index(model.get_layer("gap")) + 1 :]:
-        x = layer(x)
-    return keras.Model(model.input, averaged, name="backbone"), keras.Model(features, x, name="head")
+    features = model.get_layer("gap" if freeze is True else freeze).output
+    return keras.Model(model.input, features, name="backbone"), keras.Model(features, model.output, name="head")
 
 
 def copy_backbone(source: keras.Model, model: keras.Model) -> None:
@@ -126,12 +118,47 @@ def copy_backbone(source: keras.Model, model: keras.Model) -> None:
         put_variance_right(layer)
 
 
-def freeze_backbone(model: keras.Model) -> None:
-    """Keep every weight and statistic before the global average as it is, in training too."""
-    for layer in features_of(model).layers:
+def freeze_backbone(model: keras.Model, freeze: bool | str = True) -> None:
+    """Keep every weight and statistic before the global average, or up to a layer, as it is, in training too.
+
+    Raises:
+        ModelError: there is no such layer, or other paths through the net pass it by.
+    """
+    frozen = features_of(model) if freeze is True else _up_to(model, str(freeze))
+    for layer in frozen.layers:
         layer.trainable = False
         if isinstance(layer, layers.Dropout):
             layer.rate = 0.0
+
+
+def _up_to(model: keras.Model, name: str) -> keras.Model:
+    """Return the part of a net from the photo to the layer called `name`."""
+    before = {layer.name: layer for layer in features_of(model).layers[1:]}
+    if name not in before:
+        raise ModelError(f"{model.name} has no layer called {quoted(name)} to be frozen up to; {nearest(name, before)}")
+    part = keras.Model(model.input, before[name].output, name="features")
+    passed_by = _passed_by(model, part)
+    if passed_by:
+        raise ModelError(
+            f"{model.name} cannot be frozen up to '{name}': what '{passed_by}' gives goes past it; name the layer that "
+            "ends a block, such as an addition"
+        )
+    return part
+
+
+def _passed_by(model: keras.Model, part: keras.Model) -> str:
+    """Return a layer within `part`, other than its last, whose output layers outside get; empty: there is none."""
+    inside = {layer.name for layer in part.layers}
+    end = part.output._keras_history.operation.name
+    for layer in part.layers:
+        followers = [node.operation.name for node in layer._outbound_nodes]
+        if layer.name != end and any(name not in inside and _is_in(model, name) for name in followers):
+            return str(layer.name)
+    return ""
+
+
+def _is_in(model: keras.Model, name: str) -> bool:
+    return any(layer.name == name for layer in model.layers)
 
 
 def _grafted(backbone: keras.Model, photo: Tensor, scaled: Tensor, pads_by_side: bool) -> Tensor:
@@ -212,7 +239,7 @@ def _with_imagenet_weights(name: str) -> keras.Model:
     side = ENTRIES[name].default_side_px
     try:
         with _progress_on_stderr(), _giving_up_after(_SILENCE_SECONDS):
-            return _cut_off(build(weights="imagenet", include_top=False, input_shape=(side, side, 3)), name)
+            return build(weights="imagenet", include_top=False, input_shape=(side, side, 3))
     except Exception as error:  # Keras raises bare Exception when a download fails, and h5py several kinds
         reason = str(error).split("\n")[0] or type(error).__name__
         raise ModelError(

@@ -62,10 +62,6 @@ ENTRIES: dict[str, Entry] = {
             pretrained=True, weight_file=f"xception_{_TF}_notop.h5", is_wide=True,
         ),
         Entry(
-            "xception-13", "Xception without its last block: frozen, its features tell more of other photos", 299, 71,
-            pretrained=True, weight_file=f"xception_{_TF}_notop.h5", is_wide=True,
-        ),
-        Entry(
             "mobilenetv2", "MobileNetV2: made for phones; the quickest of the pretrained nets", 224, 32,
             pretrained=True, weight_file=f"mobilenet_v2_{_TF}_1.0_224_no_top.h5",
         ),
@@ -107,7 +103,7 @@ def build_model(
     side: int | None = None,
     *,
     weights: str = "none",
-    freeze: bool = False,
+    freeze: bool | str = False,
     dropout: float = 0.0,
 ) -> "keras.Model":
     """Build a net for so many classes: photos (batch, side, side, 3), RGB 0..255, to probabilities (batch, classes).
@@ -116,7 +112,7 @@ def build_model(
         name_or_line: a name in ENTRIES, or a net written as a line of text.
         side: of the photos in pixels; None builds a net for any side, or, where it flattens, for its default side.
         weights: "none" for random ones, "imagenet" for those of keras.applications, fetched when not at hand.
-        freeze: train only the classifier of a pretrained net.
+        freeze: train only the classifier of a pretrained net, or what is behind the layer that is named.
         dropout: share of the features dropped before the classifier while training.
 
     Raises:
@@ -155,7 +151,7 @@ def keras_cache() -> Path:
     return top / "models"
 
 
-def _check(entry: Entry, classes: int, side: int | None, weights: str, freeze: bool, dropout: float) -> None:
+def _check(entry: Entry, classes: int, side: int | None, weights: str, freeze: bool | str, dropout: float) -> None:
     if classes < 2:
         raise ModelError(f"a classifier needs at least 2 classes, got {classes}; give photos of two kinds or more")
     if side is not None and side < entry.min_side_px:

@@ -19,6 +19,7 @@ from fireweed.data.names import shown
 from fireweed.data.parallel import processors
 from fireweed.errors import DataError, PhotoError
 from fireweed.serving.answering import outputs
+from fireweed.text import spreadsheet_cell, spreadsheet_path
 
 if TYPE_CHECKING:
     from fireweed.bundle import Bundle
@@ -168,7 +169,7 @@ def as_csv_text(predictions: Sequence[Prediction]) -> str:
         values = one.probabilities or {}
         writer.writerow(
             [
-                f"./{path}" if _is_formula(path) else path,
+                spreadsheet_path(path),
                 _cell(one.name),
                 _cell(one.probability),
                 _cell(one.error),
@@ -256,11 +257,7 @@ def _as_text(path: str) -> str:
 def _cell(value: str | float | None) -> str:
     if value is None:
         return ""
-    return f"'{value}" if isinstance(value, str) and _is_formula(value) else str(value)
-
-
-def _is_formula(text: str) -> bool:
-    return text.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return spreadsheet_cell(value) if isinstance(value, str) else str(value)
 
 
 def _percent(probability: float) -> str:

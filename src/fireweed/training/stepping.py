@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fireweed.models.pretrained import split_frozen
 from fireweed.models.registry import build_model, find_entry
 from fireweed.recipe import Recipe
 from fireweed.training.engine import fast_twin
@@ -51,13 +52,20 @@ def median_seconds(timed: Callable[[], float], least: int, most: int, enough_sec
 def make_step(recipe: Recipe, classes: int, side: int, compile: str) -> Callable[[], float]:
     """Return a function that makes a training step on a copy of the recipe's net and returns the seconds it took.
 
-    Photos are noise; the weights are random ones, since what they are changes no time.
+    Photos are noise, and so are features where the net is frozen and its head alone learns; the weights are random
+    ones, since what they are changes no time.
     """
-    batch = recipe.training.batch
+    batch, freeze = recipe.training.batch, recipe.model.freeze
     fixed_side = side if find_entry(recipe.model.name).has_flatten else None
-    twin = fast_twin(build_model(recipe.model.name, classes, fixed_side, freeze=recipe.model.freeze), compile)
+    model = build_model(recipe.model.name, classes, fixed_side, freeze=freeze)
+    shape: tuple[int, ...] = (batch, side, side, 3)
+    if freeze:
+        backbone, model = split_frozen(model, freeze)
+        shape = backbone.compute_output_shape(shape)
+    twin = fast_twin(model, compile)
     compile_model(twin, build_optimizer(recipe.training, np.full(1, 1e-4, np.float32), twin), compile)
-    images = np.random.default_rng(0).integers(0, 255, (batch, side, side, 3), np.uint8)
+    noise = np.random.default_rng(0)
+    images = noise.random(shape, np.float32) if freeze else noise.integers(0, 255, shape, np.uint8)
     targets = np.eye(classes, dtype=np.float32)[np.arange(batch) % classes]
 
     def step() -> float:

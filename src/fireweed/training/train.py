@@ -80,7 +80,7 @@ class Outcome:
 
 def train(
     model: keras.Model, recipe: Recipe, data: TrainingInput, folder: Path, reporter: Reporter,
-    budget: Budget | None = None, hosts: Hosts = ALONE,
+    budget: Budget | None = None, hosts: Hosts = ALONE, saved: Callable[[], None] = lambda: None,
 ) -> Outcome:  # fmt: skip
     """Train `model` in place by a resolved recipe, going on from the newest checkpoint where there is one.
 
@@ -88,6 +88,7 @@ def train(
             On several hosts it belongs to all of them, and a copy that host 0 has alone gets these weights.
     folder: the run's folder; history.csv, checkpoints/ and logs/ are written there, by host 0.
     budget: the time in which all has to be done; None: the recipe's epochs are made, however long they take.
+    saved:  called on host 0 when a checkpoint and the history up to it have been written.
 
     Raises:
         RunError: the checkpoints are damaged, the disk is full, or the loss is not a number.
@@ -102,7 +103,7 @@ def train(
     optimizer = build_optimizer(settings, course.learning_rate, twin)
     averaging = Averaging(settings.average, settings.average_every)
     recorder = Recorder(recipe, data, course, folder, reporter)
-    save = Saver(folder / "checkpoints", twin, optimizer, averaging, recorder, hosts)
+    save = Saver(folder / "checkpoints", twin, optimizer, averaging, recorder, hosts, saved)
 
     averaging.start(twin)
     notes = save.restore()
@@ -208,8 +209,9 @@ class Saver(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, folder: Path, twin: keras.Model, optimizer: Any, averaging: Averaging, recorder: Recorder, hosts: Hosts
-    ) -> None:
+        self, folder: Path, twin: keras.Model, optimizer: Any, averaging: Averaging, recorder: Recorder, hosts: Hosts,
+        saved: Callable[[], None],
+    ) -> None:  # fmt: skip
         super().__init__()
         self._folder = folder
         self._twin = twin
@@ -217,6 +219,7 @@ class Saver(keras.callbacks.Callback):
         self._averaging = averaging
         self._recorder = recorder
         self._hosts = hosts
+        self._saved = saved
         self.writes = hosts.is_first
 
     @property
@@ -244,6 +247,7 @@ class Saver(keras.callbacks.Callback):
             if old.name != self._best_name:
                 old.unlink()
         self._recorder.write_history()
+        self._saved()
 
     @property
     def _best_name(self) -> str:
