@@ -1,4 +1,5 @@
 # make demo   sets up and trains on the drawn set; make test   sets up, then lint, types, imports and tests;
+# make labs   makes the notebooks of labs/ from their texts (REPOSITORY=OWNER/fireweed: says where they are published);
 # make bench-peers PHOTOS=FOLDER   measures Fireweed beside its peers (half an hour) and writes docs/speed.md.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -6,7 +7,7 @@ PHOTOS ?= flower_photos
 ROUNDS ?= 3
 INSTALLED := .venv/.installed
 
-.PHONY: demo test test-long bench-peers clean
+.PHONY: demo test test-long labs bench-peers clean
 
 demo: $(INSTALLED)
 	$(BIN)/fireweed train --data drawn --recipe demo
@@ -20,6 +21,9 @@ test: $(INSTALLED)
 
 test-long: $(INSTALLED)
 	$(BIN)/python -m pytest -m long
+
+labs: $(INSTALLED)
+	$(BIN)/python labs/make_notebooks.py $(if $(REPOSITORY),--repository $(REPOSITORY))
 
 bench-peers: $(INSTALLED) .venv-peers/.installed
 	$(BIN)/python benchmarks/bench_peers.py $(PHOTOS) --rounds $(ROUNDS)
