@@ -29,7 +29,7 @@ def read_json(data: bytes, part: str, max_bytes: int) -> Any:
     except RecursionError:
         raise BundleError(f"{part} is nested too deeply") from None
     except ValueError as error:  # UnicodeDecodeError and JSONDecodeError are among them
-        raise BundleError(f"{part} is not valid JSON ({error})") from None
+        raise BundleError(f"{part} is not valid JSON ({str(error)[:200]})") from None
     _check_bounds(value, part)
     return value
 
@@ -41,7 +41,7 @@ def _refuse_constant(name: str) -> NoReturn:
 def _finite_float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text} is too large")
+        raise ValueError(f"{text[:40]} is too large")
     return number
 
 

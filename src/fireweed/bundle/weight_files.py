@@ -116,6 +116,8 @@ def _attribute(item: Any, name: str) -> Any:
     kind = attribute.get_type()
     if kind.get_class() != h5py.h5t.STRING or count * kind.get_size() > MAX_ATTRIBUTE_BYTES:
         raise BundleError(f"its attribute {name} is not a list of names")
+    if kind.is_variable_str() and count > 1:  # many of these may share one long text, and each would be a copy of it
+        raise BundleError(f"its attribute {name} is a list of texts of any length; Keras writes names of a fixed one")
     return item.attrs[name]
 
 
