@@ -101,12 +101,12 @@ def _one(layer: Layer, inputs: list[Shape], path: str, variables: dict[str, Vari
         raise BundleError(f"layer {shortened(layer.name)} gives {math.prod(shape):,} numbers, at most {MAX_TENSOR:,}")
     for number, variable in enumerate(own):
         variables[f"{path}/vars/{number}"] = variable
-    work = math.prod(shape[:-1]) * sum(math.prod(variable.shape) for variable in own)
-    if work > MAX_WORK:
-        raise BundleError(f"layer {shortened(layer.name)} takes {work:,} multiply-adds a photo, at most {MAX_WORK:,}")
     total = sum(math.prod(variable.shape) for variable in variables.values()) if own else 0
     if total > MAX_PARAMETERS:
         raise BundleError(f"{total:,} parameters up to layer {shortened(layer.name)}, at most {MAX_PARAMETERS:,}")
+    work = math.prod(shape[:-1]) * sum(math.prod(variable.shape) for variable in own)
+    if work > MAX_WORK:
+        raise BundleError(f"layer {shortened(layer.name)} takes {work:,} multiply-adds a photo, at most {MAX_WORK:,}")
     return shape
 
 

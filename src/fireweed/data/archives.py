@@ -110,6 +110,8 @@ def _unpack_all(archive: Path, top: Path, limits: Limits, progress: Progress | N
 def _in_brief(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "it asks for more memory than there is"
+    if isinstance(error, RecursionError):
+        return "headers without end"
     return shown(" ".join(str(error).split())[:120]) or type(error).__name__
 
 

@@ -38,6 +38,7 @@ FOREIGN_SUFFIXES = _OTHER_SUFFIXES | _RAW_SUFFIXES | _RARE_RAW_SUFFIXES
 SUFFIXES = READ_SUFFIXES | FOREIGN_SUFFIXES
 
 PIXELS_CAP = 100_000_000
+SIDE_CAP = 65_535  # no camera or camera's format has more
 MEMORY_CAP = 900_000_000  # bytes that decoding one photo may take, its file among them
 SCANNED_PIXELS_CAP = 2_000_000_000  # of all scans of a JPEG together: 20 scans of the largest
 _ALONE_BYTES = 200_000_000  # photos that take more are decoded one at a time, however many threads there are
@@ -86,7 +87,7 @@ def read_photo(data: bytes, at_least_px: int = 0) -> np.ndarray:
     its size, its short side staying at least twice `at_least_px`; 0 asks for the full size.
 
     Raises:
-        PhotoError: no photo, a format not read here, cut off, damaged, more than 100 megapixels, or such as would take
+        PhotoError: no photo, a format not read here, cut off, damaged, more than 100 megapixels or 65,535 a side, or such as would take
             more than 900 MB to decode.
     """
     return read_photo_and_size(data, at_least_px)[0]
@@ -228,6 +229,8 @@ def _upright(rgb: np.ndarray, turn: int) -> np.ndarray:
 def _check_size(width: int, height: int) -> None:
     if width < 1 or height < 1:
         raise PhotoError(f"damaged: its header says {width} x {height} pixels")
+    if max(width, height) > SIDE_CAP:
+        raise PhotoError(f"{width:,} x {height:,} pixels: no side of a photo has more than {SIDE_CAP:,}; cut it up")
     if width * height > PIXELS_CAP:
         raise PhotoError(
             f"{width:,} x {height:,} pixels are more than the {PIXELS_CAP // 1_000_000} megapixels that are read; "

@@ -33,6 +33,8 @@ def longest_record(path: str) -> int:
                     )
                 longest, number = max(longest, length), number + 1
                 file.seek(offset)
+            if head:  # TensorFlow takes this for the end
+                raise DataError(why_lost(path, ValueError(f"{len(head)} bytes follow its last record")))
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
     return longest

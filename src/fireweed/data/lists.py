@@ -100,12 +100,12 @@ def _rows(text: str, file: Path) -> Iterator[_Row]:
         found = f"its first line is {quoted(header[:200])}" if header.strip() else "it is empty"
         raise DataError(f"list {quoted(file.name)} names no photos and labels: {found}; {_FORM}")
     delimiter, where = columns
+    if max(text.count("\n"), text.count("\r")) > MAX_ROWS:
+        raise DataError(f"list {quoted(file.name)} has more than {MAX_ROWS:,} lines, which no list of photos has")
     reader = csv.reader(_lines(text), delimiter=delimiter, strict=True)
     try:
         next(reader)
-        for count, cells in enumerate(reader):
-            if count >= MAX_ROWS:
-                raise DataError(f"list {quoted(file.name)} has more than {MAX_ROWS:,} lines; split it")
+        for cells in reader:
             if not any(cell.strip() for cell in cells):
                 continue
             values = {name: cells[at].strip() if at < len(cells) else "" for name, at in where.items()}
@@ -172,14 +172,14 @@ def _photo_path(row: _Row, file: Path, confined_to: Path | None) -> str:
         )
     if row.path.startswith("\\\\") or (os.name == "nt" and row.path.startswith("//")):
         raise DataError(
-            f"list {quoted(file.name)} names {quoted(row.path)}, which is on another machine; copy the photos here first"
+            f"list {quoted(file.name)} names {quoted(row.path)}, which is on another machine; copy it here first"
         )
     path = str(file.parent / row.path)
     if "\\" in row.path and os.sep == "/" and not os.path.isfile(path):  # noqa: PTH113
         path = str(file.parent / row.path.replace("\\", "/"))
     if confined_to is not None and not Path(os.path.normpath(path)).is_relative_to(confined_to):
         raise DataError(
-            f"list {quoted(file.name)} names {quoted(row.path)}, which lies outside its archive; not allowed"
+            f"list {quoted(file.name)} names {quoted(row.path)}, which is outside its archive; not allowed"
         )
     return path
 
