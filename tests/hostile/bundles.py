@@ -173,7 +173,7 @@ def _many_fills(file: Any) -> None:
 def _shared_text(file: Any) -> None:
     import h5py
 
-    file.attrs.create("layer_names", ["x" * 60_000] * 2_000, dtype=h5py.string_dtype())
+    file.attrs.create("layer_names", ["x" * 6_000] * 2_000, dtype=h5py.string_dtype())
 
 
 def changes() -> dict[str, tuple[Callable[[Any], None], str]]:

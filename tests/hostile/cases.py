@@ -21,7 +21,9 @@ class Case:
     is_harmless: bool = False
 
 
-def of_bytes(name: str, data: bytes | Callable[[], bytes], *words: str, file: str = "x", harmless: bool = False) -> Case:
+def of_bytes(
+    name: str, data: bytes | Callable[[], bytes], *words: str, file: str = "x", harmless: bool = False
+) -> Case:
     """Return the case of a file of these bytes."""
 
     def make(folder: Path) -> str:

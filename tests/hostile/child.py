@@ -3,6 +3,7 @@
 python -m hostile.child KIND FOLDER
 """
 
+import contextlib
 import importlib
 import json
 import os
@@ -37,14 +38,14 @@ class Watch:
             return
         if event in _FORBIDDEN:
             self.seen.append(event)
-        elif event == "open" and isinstance(values[0], str | bytes) and _writes(values):
-            self._note(event, values[0])
-        elif event in _WRITING and not (event in _REMOVING and values[1] != -1):  # shutil removes within an open folder
+        elif (event == "open" and isinstance(values[0], str | bytes) and _writes(values)) or (
+            event in _WRITING and not (event in _REMOVING and values[1] != -1)
+        ):
             self._note(event, values[0])
 
     def _note(self, event: str, path: Any) -> None:
         name = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else ""
-        if name and not os.path.abspath(name).startswith((str(self.inside), "/dev/", "/proc/")):
+        if name and not os.path.abspath(name).startswith((str(self.inside), "/dev/", "/proc/")):  # noqa: PTH100
             self.seen.append(f"{event} {name}")
 
 
@@ -65,10 +66,8 @@ def peak_mb() -> int:
 
 
 def forget_peak() -> None:
-    try:
+    with contextlib.suppress(OSError):  # then the peak is that of all inputs so far, which is held to the same bound
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass  # then the peak is that of all inputs so far, which is held to the same bound
 
 
 def judged(kind: Any, case: Any, top: Path, watch: Watch) -> dict[str, Any]:
@@ -96,7 +95,7 @@ def judged(kind: Any, case: Any, top: Path, watch: Watch) -> dict[str, Any]:
         "seconds": round(time.monotonic() - began, 3),
         "cpu_seconds": round(time.process_time() - busy, 3),
         "peak_mb": peak_mb(),
-        "strays": watch.seen[:5] + sorted(_tree(folder) ^ before)[:5] + sorted(os.listdir(top / "tmp"))[:5],
+        "strays": watch.seen[:5] + sorted(_tree(folder) ^ before)[:5] + [str(path) for path in (top / "tmp").iterdir()],
     }
     shutil.rmtree(folder)
     result["faults"] = faults(case, result)

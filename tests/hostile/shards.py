@@ -102,7 +102,10 @@ MANIFESTS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "is cut off": (lambda data: manifest()(data)[:50], ("is damaged",)),
     "is nested without end": (lambda _: b'{"fireweed": ' + b"[" * 200_000, ("is damaged",)),
     "lists nothing": (lambda _: b'{"fireweed": "1", "shards": null}', ("is damaged",)),
-    "is 17 MB long": (lambda _: b'{"fireweed": "1", "shards": []}' + b" " * (17 << 20), ("more than 16,777,216 bytes",)),
+    "is 17 MB long": (
+        lambda _: b'{"fireweed": "1", "shards": []}' + b" " * (17 << 20),
+        ("more than 16,777,216 bytes",),
+    ),
 }
 
 

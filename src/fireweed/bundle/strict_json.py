@@ -19,6 +19,8 @@ def read_json(data: bytes, part: str, max_bytes: int) -> Any:
     """
     if len(data) > max_bytes:
         raise BundleError(f"{part} has {len(data):,} bytes, at most {max_bytes:,} are read")
+    if sum(map(data.count, (b",", b"[", b"{"))) > MAX_VALUES:  # before each of them takes sixty bytes of memory
+        raise BundleError(f"{part} has more than {MAX_VALUES:,} values")
     try:
         value = json.loads(
             data.decode("utf-8"),

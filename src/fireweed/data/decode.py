@@ -87,8 +87,8 @@ def read_photo(data: bytes, at_least_px: int = 0) -> np.ndarray:
     its size, its short side staying at least twice `at_least_px`; 0 asks for the full size.
 
     Raises:
-        PhotoError: no photo, a format not read here, cut off, damaged, more than 100 megapixels or 65,535 a side, or such as would take
-            more than 900 MB to decode.
+        PhotoError: no photo, a format not read here, cut off, damaged, more than 100 megapixels or 65,535 a side, or
+            such as would take more than 900 MB to decode.
     """
     return read_photo_and_size(data, at_least_px)[0]
 

@@ -187,6 +187,8 @@ def _fetch_the_rest(transfer: _Transfer, file: IO[bytes]) -> None:
         raise DownloadError(
             f"{transfer.url} cannot be fetched: the server answers {error.code} {error.reason}"
         ) from error
+    except ValueError as error:  # urllib's, of an address that the server made up
+        raise DownloadError(f"{transfer.url} leads to what is no address ({readable(str(error))})") from error
     except (TimeoutError, ConnectionError) as error:  # after the connection was made, before the answer came
         raise _CutError(str(error) or type(error).__name__) from error
     except urllib.error.URLError as error:

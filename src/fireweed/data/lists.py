@@ -178,9 +178,7 @@ def _photo_path(row: _Row, file: Path, confined_to: Path | None) -> str:
     if "\\" in row.path and os.sep == "/" and not os.path.isfile(path):  # noqa: PTH113
         path = str(file.parent / row.path.replace("\\", "/"))
     if confined_to is not None and not Path(os.path.normpath(path)).is_relative_to(confined_to):
-        raise DataError(
-            f"list {quoted(file.name)} names {quoted(row.path)}, which is outside its archive; not allowed"
-        )
+        raise DataError(f"list {quoted(file.name)} names {quoted(row.path)}, which is outside its archive; not allowed")
     return path
 
 

@@ -12,12 +12,12 @@ def as_rgb(image: ImageFile.ImageFile) -> np.ndarray:
     """Return the pixels of any mode as RGB, strip by strip, so that a large picture is not in memory several times."""
     width, height = image.size
     # programs that leave a BMP's fourth byte unused write zeros there
-    is_opaque = isinstance(image, BmpImageFile) and image.mode == "RGBA" and image.getextrema()[3] == (0, 0)
+    is_opaque = isinstance(image, BmpImageFile) and image.mode == "RGBA" and image.getchannel(3).getextrema() == (0, 0)
     rgb = np.empty((height, width, 3), np.uint8)
     rows = max(1, _STRIP_PIXELS // width)
     for top in range(0, height, rows):
         strip = image if rows >= height else image.crop((0, top, width, min(top + rows, height)))
-        rgb[top : top + rows] = strip.convert("RGB") if is_opaque else _strip_as_rgb(strip)
+        rgb[top : top + rows] = np.asarray(strip.convert("RGB") if is_opaque else _strip_as_rgb(strip))
     return rgb
 
 
