@@ -173,7 +173,7 @@ def _many_fills(file: Any) -> None:
 def _long_names(file: Any) -> None:
     import h5py
 
-    file.attrs.create("layer_names", ["x" * 60_000] * 1_200, dtype=h5py.string_dtype())
+    file.attrs.create("layer_names", ["x" * 60_000] * 300, dtype=h5py.string_dtype())
 
 
 def changes() -> dict[str, tuple[Callable[[Any], None], str]]:
@@ -259,7 +259,7 @@ def _weight_files() -> list[Case]:
         (folder / "x.pkl").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
         return str(folder / "x.pkl")
 
-    more = {"names of 70 MB": (_long_names, "bytes of names")}
+    more = {"names of 18 MB": (_long_names, "bytes of names")}
     return [
         *(
             Case(f"weight file with {name}", (words,), lambda folder, change=change: make(folder, change))

@@ -59,14 +59,19 @@ def open_hdf5(path: Path) -> h5py.File:
 def longest_text(path: Path) -> int:
     """Return how many bytes a text of variable length in a HDF5 file has at most.
 
-    Such texts lie in collections, and thousands of places may name the same one, each to be read as a copy of it.
-    Source: HDF5 file format, III.E, global heap: GCOL, version 1, three zeros, size in 8 bytes.
+    Thousands of places may name the same text, each to be read as a copy of it. They lie in collections: GCOL, version
+    1, three zeros, the size in 8 bytes; then objects: number and references in 2 bytes each, four zeros, the size in 8
+    bytes, the text up to a multiple of 8. Source: HDF5 file format, III.E, global heap.
     """
-    longest, at = 0, -1
+    longest, start = 0, -1
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        while (at := data.find(b"GCOL\x01\0\0\0", at + 1)) >= 0:
-            size = int.from_bytes(data[at + 8 : at + 16], "little")
-            longest = max(longest, size if size <= len(data) else 0)
+        while (start := data.find(b"GCOL\x01\0\0\0", start + 1)) >= 0:
+            end = start + int.from_bytes(data[start + 8 : start + 16], "little")
+            at = start + 16
+            while at + 16 <= min(end, len(data)) and data[at : at + 2] != b"\0\0":
+                size = int.from_bytes(data[at + 8 : at + 16], "little")
+                longest = max(longest, min(size, end - start))
+                at += 16 + size + -size % 8
     return longest
 
 

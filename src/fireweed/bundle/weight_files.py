@@ -15,7 +15,7 @@ from fireweed.errors import BundleError
 
 MAX_NAMES = 20_000
 MAX_ATTRIBUTE_BYTES = 4 << 20
-MAX_TEXT_BYTES = 64 << 20
+MAX_TEXT_BYTES = 16 << 20  # of the names in one list
 
 
 @dataclass(frozen=True)
