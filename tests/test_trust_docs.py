@@ -11,6 +11,8 @@ def test_every_test_and_file_that_a_promise_names_is_there():
     written = "\n".join(path.read_text(encoding="utf-8") for path in (TOP / "tests").rglob("*.py"))
     named = re.findall(r"\btest_\w+(?!\.py|\w)", text)
     assert len(named) > 20
-    missing = [name for name in named if f"def {name}(" not in written and not list((TOP / "tests").rglob(f"{name}.py"))]
+    missing = [
+        name for name in named if f"def {name}(" not in written and not list((TOP / "tests").rglob(f"{name}.py"))
+    ]
     missing += [path for path in re.findall(r"`(tests/[\w/.]+)", text) if not (TOP / path).exists()]
     assert not missing

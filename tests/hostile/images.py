@@ -190,7 +190,15 @@ def _wrecks() -> list[Case]:
     ]  # fmt: skip
 
 
+def at_the_cap() -> bytes:
+    """Return a PNG with alpha of nearly as many pixels as are read: 400 MB when unpacked."""
+    packer = zlib.compressobj(1)
+    pixels = b"".join(packer.compress(bytes(1 + 4 * 9_990)) for _ in range(9_990)) + packer.flush()
+    return png(ihdr(9_990, 9_990, colour=6), (b"IDAT", pixels), END)
+
+
 def _harmless() -> list[Case]:
+    largest = of_bytes("PNG with alpha at the cap", at_the_cap, "read as 9990 x 9990", harmless=True)
     bombs = {
         "PNG text that unpacks to 300 MB": functools.partial(png_with, b"zTXt", b"k\0\0"),
         "PNG colour profile that unpacks to 300 MB": functools.partial(png_with, b"iCCP", b"k\0\0"),
@@ -198,7 +206,7 @@ def _harmless() -> list[Case]:
         "WebP with 60 MB of metadata": webp_with_metadata,
         "PNG with 50 MB of pixels too many": lambda: png(ihdr(48, 48), idat(bytes(50 << 20)), END),
     }
-    return [of_bytes(name, data, "read as 48 x 48", harmless=True) for name, data in bombs.items()]
+    return [largest, *(of_bytes(name, data, "read as 48 x 48", harmless=True) for name, data in bombs.items())]
 
 
 CASES = [
