@@ -99,3 +99,13 @@ def test_epochs_always_add_up(pairs, epochs):
 
 def test_defaults_make_a_valid_recipe():
     assert checked({}) == Recipe()
+
+
+def test_a_recipe_names_weights_beside_it_and_the_user_any(tmp_path):
+    (tmp_path / "my.toml").write_text("model.weights = 'nets/w.h5'")
+    assert read_recipe(str(tmp_path / "my.toml")).model.weights == str((tmp_path / "nets" / "w.h5").resolve())
+    (tmp_path / "my.toml").write_text("model.weights = '/elsewhere/w.h5'")
+    with pytest.raises(RecipeError, match="its own folder only, received '/elsewhere"):
+        read_recipe(str(tmp_path / "my.toml"))
+    for asked in ({"changes": {"model.weights": "/mine.h5"}}, {"settings": ["model.weights=/mine.h5"]}):
+        assert read_recipe(str(tmp_path / "my.toml"), **asked).model.weights == "/mine.h5"

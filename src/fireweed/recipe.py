@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import json
 import math
+import reprlib
 import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
@@ -11,19 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from fireweed.errors import RecipeError, nearest
 from fireweed.settings import AugmentSettings, DataSettings, ModelSettings, Phase, Table, TrainingSettings
+from fireweed.text import shortened
 
-MAX_RECIPE_BYTES = 100_000
+MAX_RECIPE_BYTES = 32_000
+MAX_DOTS = 40  # in one line: the time to read a key of many parts grows with the cube of their number
+MAX_DEPTH = 8
+_SHOWN = reprlib.Repr()  # bounded, however deep or long a value is
+_SHOWN.maxlevel, _SHOWN.maxstring, _SHOWN.maxother = 3, 80, 80
 
 
 class Recipe(Table):
     """All that decides a training, apart from the photos and the machine."""
 
-    name: str = "custom"
-    description: str = ""
+    name: str = Field("custom", max_length=60, pattern=r"^\w[\w .,+-]*$")  # of the run's folder too
+    description: str = Field("", max_length=1000)
     data: DataSettings = DataSettings()
     model: ModelSettings = ModelSettings()
     augment: AugmentSettings = AugmentSettings()
@@ -96,14 +102,15 @@ def read_recipe(name: str, settings: Iterable[str] = (), changes: Mapping[str, A
     changes:  dotted key -> value, applied before `settings`; None values are left out.
 
     Raises:
-        RecipeError: no such recipe, not TOML, an unknown key (the nearest valid one is named) or a bad value.
+        RecipeError: no such recipe, not TOML, an unknown key (the nearest valid one is named), a bad value, or a weight
+            file that does not lie in the recipe's own folder.
     """
-    try:
-        tables = tomllib.loads(recipe_text(name))
-    except (ValueError, RecursionError) as error:
-        raise RecipeError(f"recipe {name} is not valid TOML: {error}") from error
-    tables = tables.get("asked", tables)  # the recipe.toml of a run holds what was asked beside what became of it
-    for key, value in (changes or {}).items():
+    tables = _tables(name)
+    settings, changes = list(settings), changes or {}
+    has_own = changes.get("model.weights") is not None or any(one.startswith("model.weights=") for one in settings)
+    if name.endswith(".toml") and not has_own:
+        _keep_to_folder(tables, Path(name).parent)
+    for key, value in changes.items():
         if value is not None:
             _put(tables, key, value)
     for setting in settings:
@@ -112,6 +119,63 @@ def read_recipe(name: str, settings: Iterable[str] = (), changes: Mapping[str, A
             raise RecipeError(f"--set wants section.key=value, received '{setting}'")
         _put(tables, key.strip(), _value(text.strip()))
     return checked(tables)
+
+
+def _tables(name: str) -> dict[str, Any]:
+    """Return what a recipe's text holds, its size and depth bounded."""
+    text = recipe_text(name)
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") > MAX_DOTS:
+            raise RecipeError(
+                f"recipe {name} has more than {MAX_DOTS} dots in line {number}; write its keys in sections"
+            )
+    try:
+        tables = tomllib.loads(text)
+    except RecursionError as error:
+        raise RecipeError(f"recipe {name} is nested too deeply") from error
+    except ValueError as error:
+        raise RecipeError(f"recipe {name} is not valid TOML: {shortened(str(error), 200)}") from error
+    if _depth(tables) > MAX_DEPTH:
+        raise RecipeError(f"recipe {name} is nested more than {MAX_DEPTH} levels deep; a recipe has sections and keys")
+    tables = tables.get("asked", tables)  # the recipe.toml of a run holds what was asked beside what became of it
+    if not isinstance(tables, dict):
+        raise RecipeError(f"recipe {name}: 'asked' is {_SHOWN.repr(tables)}, expected the sections of a recipe")
+    return tables
+
+
+def _depth(value: Any) -> int:
+    level, depth = [value], 0
+    while level := [
+        child
+        for item in level
+        if isinstance(item, dict | list)
+        for child in (item.values() if isinstance(item, dict) else item)
+    ]:
+        depth += 1
+    return depth
+
+
+def _keep_to_folder(tables: dict[str, Any], folder: Path) -> None:
+    """Make the weight file that a recipe names absolute; refuse one outside the recipe's own folder.
+
+    A recipe may come from anyone, and what it names is opened. The user's own --weights go anywhere.
+    """
+    model = tables.get("model")
+    weights = model.get("weights") if isinstance(model, dict) else None
+    if not isinstance(model, dict) or not isinstance(weights, str) or weights in ("none", "imagenet"):
+        return
+    try:
+        top = folder.resolve()
+        place = (top / weights).resolve()
+        is_inside = place != top and place.is_relative_to(top) and "\\" not in weights
+    except (OSError, ValueError):  # a NUL in it, or links in a circle
+        is_inside = False
+    if not is_inside:
+        raise RecipeError(
+            f"setting 'model.weights': a recipe names weights in its own folder only, received {_SHOWN.repr(weights)}; "
+            "leave them out of the recipe and give --weights"
+        )
+    model["weights"] = str(place)
 
 
 def checked(tables: Mapping[str, Any]) -> Recipe:
@@ -170,11 +234,11 @@ def _put(tables: dict[str, Any], key: str, value: Any) -> None:
 
 def _explained(error: ValidationError) -> str:
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where = shortened(".".join(str(part) for part in first["loc"]), 80)
     if first["type"] == "extra_forbidden":
         return f"unknown setting '{where}'; {_nearest_setting(where)}"
     reason = first["msg"].removeprefix("Value error, ")
-    return f"setting '{where}': {reason}, received {first['input']!r}"
+    return f"setting '{where}': {reason}, received {_SHOWN.repr(first['input'])}"
 
 
 def _nearest_setting(where: str) -> str:

@@ -44,8 +44,8 @@ class ModelSettings(Table):
             that does; what is behind that layer then learns, from the net's own weights on.
     """
 
-    name: str = "squeezenet"
-    weights: str = "none"
+    name: str = Field("squeezenet", max_length=4_000)
+    weights: str = Field("none", max_length=4_000)
     freeze: bool | Annotated[str, Field(min_length=1)] = False
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
 

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from fireweed.bundle.hdf5 import open_hdf5, plain_arrays
+from fireweed.bundle.hdf5 import longest_text, open_hdf5, plain_arrays
 from fireweed.errors import BundleError
 
 
@@ -129,3 +129,11 @@ def test_damage_anywhere_is_told_in_one_line(tmp_path):
             refusals += 1
             assert "\n" not in str(error)
     assert 20 < refusals < 300
+
+
+def test_the_longest_of_the_texts_is_found(tmp_path):
+    for lengths in ((3,), (30, 5000, 7), (20,) * 900):
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            file["layers/a"] = np.zeros(3)
+            file.attrs["names"] = ["x" * length for length in lengths]
+        assert max(lengths) <= longest_text(tmp_path / "a.h5") <= max(lengths) + 8

@@ -1,5 +1,6 @@
 import gzip
 import io
+import lzma
 import os
 import stat
 import subprocess
@@ -250,3 +251,19 @@ def test_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
     with pytest.raises(FireweedError, match="disk full"):
         unpack(archive, tmp_path / "x")
     assert tree(tmp_path) == ["x.zip"]
+
+
+def test_xz_of_several_streams_with_zeros_between_is_one_archive(tmp_path):
+    data = make_tar(tmp_path / "x.tar", GOOD, "w").read_bytes()
+    (tmp_path / "x.tar.xz").write_bytes(lzma.compress(data[:700]) + bytes(8) + lzma.compress(data[700:]))
+    assert (unpack(tmp_path / "x.tar.xz", tmp_path / "x") / "photos/b/2.jpg").read_bytes() == b"two" * 1000
+
+
+def test_entries_are_counted_against_the_archives_size_and_paths_have_bounds(tmp_path):
+    archive = make_tar(tmp_path / "x.tgz", [(f"a/{i}.jpg", b"") for i in range(50)])
+    refused(archive, tmp_path, "may hold", Limits(grace_members=10))
+    refused(archive, tmp_path, "folder more than", Limits(folders=0))
+    refused(make_zip(tmp_path / "x.zip", [("a/b/c/d.jpg", b"")]), tmp_path, "folders deep", Limits(depth=3))
+    refused(
+        make_zip(tmp_path / "x.zip", [("é" * 30, b"")]), tmp_path, "path of more than 40 bytes", Limits(name_bytes=40)
+    )

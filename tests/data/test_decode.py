@@ -16,6 +16,7 @@ from fireweed.data.decode import (
     read_photo_and_size,
     to_square,
 )
+from fireweed.data.headers import without_metadata
 from fireweed.errors import PhotoError
 
 
@@ -345,3 +346,24 @@ def test_full_size_is_told_of_a_photo_decoded_small_and_turned():
     data = encoded(noise(901, 603), "JPEG", exif=turned_exif(6))
     rgb, size = read_photo_and_size(data, 100)
     assert rgb.shape == (451, 302, 3) and size == (901, 603)
+
+
+def test_a_photo_that_would_take_too_much_memory_or_time_is_refused(monkeypatch):
+    data = encoded(Image.new("RGB", (300, 200)), "JPEG", progressive=True)
+    monkeypatch.setattr("fireweed.data.decode.SCANNED_PIXELS_CAP", 100_000)
+    with pytest.raises(PhotoError, match="scans of 300 x 200 pixels"):
+        read_photo(data)
+    monkeypatch.undo()
+    monkeypatch.setattr("fireweed.data.decode.MEMORY_CAP", 100_000)
+    with pytest.raises(PhotoError, match="300 x 200 pixels in this format take 0 MB of memory"):
+        read_photo(data)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])
+def test_metadata_of_any_format_is_left_out(kind):
+    picture = Image.new("RGB", (30, 20), "red")
+    more = {"comment": b"x" * 60_000} if kind in ("GIF", "JPEG") else {"icc_profile": b"x" * 60_000}
+    data = encoded(picture, kind, **more)
+    assert len(data) > 50_000 or kind == "PNG"
+    assert len(without_metadata(data, kind)[0]) < 5_000
+    assert np.array_equal(read_photo(data), read_photo(encoded(picture, kind)))

@@ -2,6 +2,7 @@ import hashlib
 import http.server
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -51,10 +52,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(BODY) - 1}/{len(BODY)}")
-        if what != "no length":
+        if what not in ("no length", "odd length"):
             self.send_header("Content-Length", str(len(BODY) - start))
+        if what == "odd length":
+            self.send_header("Content-Length", "9\xb2")
         self.end_headers()
         rest = BODY[start:]
+        if what == "trickle":
+            for at in range(20):
+                self.wfile.write(rest[at : at + 1])
+                time.sleep(0.02)
+            return
         self.wfile.write(rest[:300_000] if what == "cut" else rest)
 
     def log_message(self, *_):
@@ -165,6 +173,23 @@ def test_file_above_the_cap_is_not_kept(serve, tmp_path, script):
     with pytest.raises(DownloadError, match="larger than the 800,000 bytes"):
         download(serve(script).url, tmp_path / "x.bin", SUM, 800_000)
     assert names_in(tmp_path) == []
+
+
+def test_server_that_sends_next_to_nothing_is_left_soon(serve, tmp_path, monkeypatch):
+    monkeypatch.setattr(downloads, "_LEAST_SECONDS", 0.1)
+    server = serve("trickle")
+    with pytest.raises(DownloadError, match=r"broke off 5 times \(only \d+ bytes came in 0 seconds\)"):
+        download(server.url, tmp_path / "x.bin", SUM, 10**6)
+    assert len(server.ranges) == 5
+
+
+def test_length_that_is_no_number_counts_as_none(serve, tmp_path):
+    assert download(serve("odd length").url, tmp_path / "x.bin", SUM, 10**6).read_bytes() == BODY
+
+
+def test_redirect_to_what_is_no_address_is_told_in_one_line(serve, tmp_path):
+    with pytest.raises(DownloadError, match="leads to what is no address"):
+        download(serve("http://[bad").url, tmp_path / "x.bin", SUM, 10**6)
 
 
 def test_missing_file_is_named_with_the_answer(serve, tmp_path):

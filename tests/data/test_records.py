@@ -221,7 +221,7 @@ class TestReadBytes:
     def test_of_a_file_beyond_measure(self, tmp_path: Path) -> None:
         with open(tmp_path / "a.jpg", "wb") as file:
             file.truncate(records.MAX_PHOTO_BYTES + 1)
-        with pytest.raises(PhotoError, match="larger than 1 GB"):
+        with pytest.raises(PhotoError, match="larger than 256 MB"):
             read_bytes(Photo(str(tmp_path / "a.jpg"), 0))
 
     @pytest.mark.parametrize("change", [lambda data: data[:30], lambda data: data[40:], lambda data: b""])

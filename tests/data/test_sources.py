@@ -451,7 +451,7 @@ def indexed(monkeypatch):
 
     patterns = []
 
-    def index_shards(pattern, progress=None):
+    def index_shards(pattern, progress=None, hosts=None):
         patterns.append(pattern)
         return Catalog(("a", "b"), (Photo("s", 0, offset=0), Photo("s", 1, offset=9)))
 

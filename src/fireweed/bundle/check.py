@@ -13,14 +13,16 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from fireweed.bundle.config import checked_net
+from fireweed.bundle.config import checked_net, shortened
 from fireweed.bundle.hdf5 import Array, open_hdf5, plain_arrays
 from fireweed.bundle.shapes import Outline, Variable, outline
 from fireweed.bundle.strict_json import read_json
 from fireweed.errors import BundleError
+from fireweed.zips import ListingError, open_zip
 
 MAX_FILE_BYTES = (4 << 30) + (64 << 20)
 MAX_MEMBER_BYTES = {"metadata.json": 64 << 10, "config.json": 16 << 20, "model.weights.h5": 4 << 30}
+MAX_LISTING_BYTES = 4 << 10  # of the zip: three members take 200
 MAX_EXPANSION = 100  # bytes of a member for each byte stored; Keras stores members as they are
 _PIECE = 1 << 20
 _ZIP_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError)
@@ -80,11 +82,15 @@ def check_keras_file(path: Path, weights_to: Path) -> Outline:
 def _unpacked(path: Path, weights_to: Path) -> tuple[bytes, bytes]:
     """Return config.json and metadata.json of a .keras file and copy its weights, the members checked before."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path, MAX_LISTING_BYTES) as archive:
             _check_members(archive.infolist())
             with archive.open("model.weights.h5") as source, open(weights_to, "xb") as target:
                 shutil.copyfileobj(source, target, _PIECE)
             return archive.read("config.json"), archive.read("metadata.json")
+    except ListingError as error:
+        raise BundleError(
+            f"{error}; a bundle holds {', '.join(MAX_MEMBER_BYTES)}, each once, and nothing else"
+        ) from None
     except _ZIP_DAMAGE as error:
         raise BundleError(f"not a .keras file, or a damaged one ({error})") from None
     except OSError as error:
@@ -97,7 +103,7 @@ def _check_members(members: list[zipfile.ZipInfo]) -> None:
     names = [member.filename for member in members]
     if sorted(names) != sorted(MAX_MEMBER_BYTES):
         strange = next((name for name in names if name not in MAX_MEMBER_BYTES or names.count(name) > 1), None)
-        told = f"holds {strange!r}" if strange is not None else f"holds only {names}"
+        told = f"holds {shortened(strange)}" if strange is not None else f"holds only {names}"
         raise BundleError(f"{told}; a bundle holds {', '.join(MAX_MEMBER_BYTES)}, each once, and nothing else")
     for member in members:
         if member.flag_bits & 0x1 or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):

@@ -14,7 +14,8 @@ from fireweed.bundle.config import Layer, shortened
 from fireweed.errors import BundleError
 
 MAX_PARAMETERS = 500_000_000  # 2 GB of float32
-MAX_TENSOR = 1 << 30  # numbers in one layer's output for one photo
+MAX_TENSOR = 1 << 28  # numbers in one layer's output for one photo: 1 GB
+MAX_WORK = 1 << 42  # multiply-adds of one layer for one photo, a minute on a CPU
 
 Shape = tuple[int, ...]  # without the batch
 
@@ -103,6 +104,9 @@ def _one(layer: Layer, inputs: list[Shape], path: str, variables: dict[str, Vari
     total = sum(math.prod(variable.shape) for variable in variables.values()) if own else 0
     if total > MAX_PARAMETERS:
         raise BundleError(f"{total:,} parameters up to layer {shortened(layer.name)}, at most {MAX_PARAMETERS:,}")
+    work = math.prod(shape[:-1]) * sum(math.prod(variable.shape) for variable in own)
+    if work > MAX_WORK:
+        raise BundleError(f"layer {shortened(layer.name)} takes {work:,} multiply-adds a photo, at most {MAX_WORK:,}")
     return shape
 
 

@@ -19,6 +19,8 @@ def read_json(data: bytes, part: str, max_bytes: int) -> Any:
     """
     if len(data) > max_bytes:
         raise BundleError(f"{part} has {len(data):,} bytes, at most {max_bytes:,} are read")
+    if sum(map(data.count, (b",", b"[", b"{"))) > MAX_VALUES:  # before each of them takes sixty bytes of memory
+        raise BundleError(f"{part} has more than {MAX_VALUES:,} values")
     try:
         value = json.loads(
             data.decode("utf-8"),
@@ -29,7 +31,7 @@ def read_json(data: bytes, part: str, max_bytes: int) -> Any:
     except RecursionError:
         raise BundleError(f"{part} is nested too deeply") from None
     except ValueError as error:  # UnicodeDecodeError and JSONDecodeError are among them
-        raise BundleError(f"{part} is not valid JSON ({error})") from None
+        raise BundleError(f"{part} is not valid JSON ({str(error)[:200]})") from None
     _check_bounds(value, part)
     return value
 
@@ -41,7 +43,7 @@ def _refuse_constant(name: str) -> NoReturn:
 def _finite_float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text} is too large")
+        raise ValueError(f"{text[:40]} is too large")
     return number
 
 

@@ -3,17 +3,19 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
 from fireweed.bundle.config import shortened
-from fireweed.bundle.hdf5 import Array
+from fireweed.bundle.hdf5 import Array, longest_text
 from fireweed.errors import BundleError
 
 MAX_NAMES = 20_000
 MAX_ATTRIBUTE_BYTES = 4 << 20
+MAX_TEXT_BYTES = 16 << 20  # of the names in one list
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,8 @@ def _attribute(item: Any, name: str) -> Any:
     kind = attribute.get_type()
     if kind.get_class() != h5py.h5t.STRING or count * kind.get_size() > MAX_ATTRIBUTE_BYTES:
         raise BundleError(f"its attribute {name} is not a list of names")
+    if kind.is_variable_str() and count > 1 and count * longest_text(Path(item.file.filename)) > MAX_TEXT_BYTES:
+        raise BundleError(f"its attribute {name} may hold more than {MAX_TEXT_BYTES:,} bytes of names")
     return item.attrs[name]
 
 

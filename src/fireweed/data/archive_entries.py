@@ -3,6 +3,7 @@
 import bz2
 import contextlib
 import gzip
+import io
 import lzma
 import stat
 import tarfile
@@ -10,9 +11,14 @@ import zipfile
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
+
+from fireweed.zips import open_zip
 
 CHUNK_BYTES = 1 << 20
+MAX_LISTING_BYTES = 48 << 20  # of a zip: half a million photos
+MAX_HEADER_BYTES = 1 << 20  # of a tar, before one entry: its long name, its attributes
+MAX_XZ_BYTES = 256 << 20  # memory of the unpacker; xz -9 asks for 65 MB
 _MAGIC = ((b"PK\x03\x04", "zip"), (b"PK\x05\x06", "zip"), (b"\x1f\x8b", "gz"), (b"BZh", "bz2"), (b"\xfd7zXZ\x00", "xz"))
 
 
@@ -44,7 +50,7 @@ def kind_of_archive(path: Path) -> str:
 
 def zip_entries(archive: Path) -> Generator[Entry, None, None]:
     """Yield the entries of a zip."""
-    with zipfile.ZipFile(archive) as file:
+    with open_zip(archive, MAX_LISTING_BYTES) as file:
         packed_at = 0
         for info in file.infolist():
             packed_at += info.compress_size
@@ -72,7 +78,7 @@ def _zip_fault(info: zipfile.ZipInfo) -> str:
         return "is a link" if kind == stat.S_IFLNK else "is a device or pipe, not a file"
     if info.flag_bits & 0x1:
         return "is encrypted; pack it without a password"
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2):
         return f"is packed by method {info.compress_type}, which is not read here; pack it as plain zip"
     return ""
 
@@ -83,13 +89,13 @@ def tar_entries(archive: Path, check_unpacked: Callable[[int], None]) -> Generat
     `check_unpacked` is called with the bytes that the whole stream has unpacked to so far, headers and skipped entries
     included, and raises when they are too many.
     """
-    openers: dict[str, Callable[..., IO[bytes]]] = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}  # type: ignore[dict-item]
+    openers: dict[str, Any] = {"gz": gzip.open, "bz2": bz2.open, "xz": _unpacked_xz}
     with open(archive, "rb") as packed, contextlib.ExitStack() as stack:
         opener = openers.get(kind_of_archive(archive))
-        plain = packed if opener is None else stack.enter_context(opener(packed, "rb"))
+        plain = packed if opener is None else stack.enter_context(opener(packed))
         stream = _ForwardOnly(plain, check_unpacked)
         tar = stack.enter_context(tarfile.TarFile(fileobj=cast(IO[bytes], stream), mode="r"))
-        while (member := tar.next()) is not None:
+        while (member := _next(tar, stream)) is not None:
 
             def opened(member: tarfile.TarInfo = member) -> IO[bytes]:
                 return cast(IO[bytes], tar.extractfile(member))
@@ -100,6 +106,16 @@ def tar_entries(archive: Path, check_unpacked: Callable[[int], None]) -> Generat
             raise tarfile.ReadError("no end mark")  # tarfile itself takes a broken header for the end
         while stream.read(CHUNK_BYTES):
             pass  # the checksum of a compressed tar comes last
+
+
+def _next(tar: tarfile.TarFile, stream: "_ForwardOnly") -> tarfile.TarInfo | None:
+    stream.header_bytes, stream.is_in_header = 0, True
+    try:
+        return tar.next()
+    except RecursionError as error:  # tarfile reads a header before a header by calling itself
+        raise EntryError("is followed by headers without end") from error
+    finally:
+        stream.is_in_header = False
 
 
 def _tar_fault(member: tarfile.TarInfo) -> str:
@@ -115,6 +131,8 @@ class _ForwardOnly:
 
     def __init__(self, stream: IO[bytes], check_unpacked: Callable[[int], None]) -> None:
         self.last_read = b""
+        self.header_bytes = 0
+        self.is_in_header = True
         self._stream = stream
         self._check_unpacked = check_unpacked
         self._position = 0
@@ -125,14 +143,55 @@ class _ForwardOnly:
     def seek(self, position: int) -> int:
         if position < self._position:
             raise tarfile.ReadError("an entry points backwards")
-        while self._position < position and self.read(min(CHUNK_BYTES, position - self._position)):
+        while self._position < position and self._read(min(CHUNK_BYTES, position - self._position)):
             pass
         return self._position
 
     def read(self, size: int) -> bytes:
         if not 0 <= size <= CHUNK_BYTES:
             raise EntryError(f"is followed by a header of {size:,} bytes")  # tarfile would hold it in memory
+        if self.is_in_header:
+            self.header_bytes += size
+            if self.header_bytes > MAX_HEADER_BYTES:
+                raise EntryError(f"is followed by headers of more than {MAX_HEADER_BYTES:,} bytes")
+        return self._read(size)
+
+    def _read(self, size: int) -> bytes:
         self.last_read = self._stream.read(size)
         self._position += len(self.last_read)
         self._check_unpacked(self._position)
         return self.last_read
+
+
+def _unpacked_xz(packed: IO[bytes]) -> IO[bytes]:
+    return cast(IO[bytes], io.BufferedReader(_Xz(packed)))
+
+
+class _Xz(io.RawIOBase):
+    """The bytes of an xz file, whose unpacker may not take the gigabytes of memory that a file can ask for."""
+
+    def __init__(self, packed: IO[bytes]) -> None:
+        self._packed = packed
+        self._unpacker = self._new()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any) -> int:
+        data = b""
+        while not (unpacked := b"" if self._unpacker.eof else self._unpacker.decompress(data, len(target))):
+            if self._unpacker.eof:
+                data = (self._unpacker.unused_data or self._packed.read(CHUNK_BYTES)).lstrip(b"\0")
+                if not data:
+                    return 0
+                self._unpacker = self._new()  # a file may be several streams, with zeros between them
+            else:
+                data = self._packed.read(CHUNK_BYTES) if self._unpacker.needs_input else b""
+                if self._unpacker.needs_input and not data:
+                    raise EOFError("the xz stream is cut off")
+        target[: len(unpacked)] = unpacked
+        return len(unpacked)
+
+    @staticmethod
+    def _new() -> lzma.LZMADecompressor:
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MAX_XZ_BYTES)

@@ -31,11 +31,11 @@ def matching(pattern: str) -> list[str]:
         raise explained(error, pattern) from error
 
 
-def read_if_there(path: str) -> bytes | None:
+def read_if_there(path: str, most_bytes: int) -> bytes | None:
     """Return what a file holds, in a bucket or here; None where there is none.
 
     Raises:
-        DataError: it is there and cannot be read.
+        DataError: it is there and cannot be read, or has more bytes than it may.
     """
     tf = tensorflow()
 
@@ -43,9 +43,12 @@ def read_if_there(path: str) -> bytes | None:
         if not tf.io.gfile.exists(path):
             return None
         with tf.io.gfile.GFile(path, "rb") as file:
-            return file.read()
+            data = file.read(most_bytes + 1)
     except tf.errors.OpError as error:
         raise explained(error, path) from error
+    if len(data) > most_bytes:
+        raise DataError(f"{path} has more than {most_bytes:,} bytes, which no file of its kind has; copy it again")
+    return data
 
 
 def explained(error: Exception, path: str) -> DataError:

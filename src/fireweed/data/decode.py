@@ -5,20 +5,24 @@ everywhere, bit for bit. Common JPEGs are decoded by simplejpeg, all else by Pil
 so the pixels are the same. Colour profiles are not applied, as in Keras, TensorFlow and torchvision.
 """
 
+import contextlib
 import math
 import os
+import threading
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import ImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from fireweed.data.headers import format_of, orientation, without_metadata
+from fireweed.data.headers import format_of, is_run_length_bmp, jpeg_scans, orientation, without_metadata
+from fireweed.data.rgb import WHITE, as_rgb
 from fireweed.errors import PhotoError
 
 Fit = Literal["crop", "pad", "squash"]
@@ -34,6 +38,15 @@ FOREIGN_SUFFIXES = _OTHER_SUFFIXES | _RAW_SUFFIXES | _RARE_RAW_SUFFIXES
 SUFFIXES = READ_SUFFIXES | FOREIGN_SUFFIXES
 
 PIXELS_CAP = 100_000_000
+SIDE_CAP = 65_535  # no camera or camera's format has more
+MEMORY_CAP = 900_000_000  # bytes that decoding one photo may take, its file among them
+SCANNED_PIXELS_CAP = 2_000_000_000  # of all scans of a JPEG together: 20 scans of the largest
+_ALONE_BYTES = 200_000_000  # photos that take more are decoded one at a time, however many threads there are
+_ALONE = threading.Lock()
+# Bytes for each pixel while Pillow decodes and the result is made of it, as measured. A WebP has two canvases and two
+# copies; a JPEG of several scans keeps the frequencies of all pixels, up to four colours in two bytes.
+_PIXEL_BYTES = {"JPEG": 7, "PNG": 7, "WEBP": 19, "BMP": 7, "GIF": 8}
+_SCANNED_PIXEL_BYTES = 8
 
 # The classes themselves, not Image.open: only the one decoder that the first bytes call for ever sees them, and the
 # cap here, not Pillow's warning at another number, decides what is too large.
@@ -44,7 +57,6 @@ _DECODERS: dict[str, type[ImageFile.ImageFile]] = {
     "BMP": BmpImageFile,
     "GIF": GifImageFile,
 }
-_WHITE = (255, 255, 255)
 # libjpeg's warnings of lost pixels; its others are of no harm. Pillow, as most programs, does not pass them on.
 _DAMAGE_THAT_PILLOW_READS = ("Corrupt JPEG data", "Premature end of JPEG")
 # With linear interpolation after it, a blur this wide comes nearest to Pillow's antialiased bicubic filter: on photos
@@ -77,7 +89,8 @@ def read_photo(data: bytes, at_least_px: int = 0) -> np.ndarray:
     its size, its short side staying at least twice `at_least_px`; 0 asks for the full size.
 
     Raises:
-        PhotoError: no photo, a format not read here, cut off, damaged, or more than 100 megapixels.
+        PhotoError: no photo, a format not read here, cut off, damaged, more than 100 megapixels or 65,535 a side, or
+            such as would take more than 900 MB to decode.
     """
     return read_photo_and_size(data, at_least_px)[0]
 
@@ -95,8 +108,9 @@ def read_photo_and_size(
     name = format_of(data)
     try:
         picture, exif = without_metadata(data, name)
-        decoded = _by_simplejpeg(picture, at_least_px, damages) if name == "JPEG" else None
-        rgb, (height, width), own_exif = decoded or _by_pillow(picture, name, at_least_px)
+        file_bytes = len(data) if picture is data else len(data) + len(picture)
+        decoded = _by_simplejpeg(picture, at_least_px, file_bytes, damages) if name == "JPEG" else None
+        rgb, (height, width), own_exif = decoded or _by_pillow(picture, name, at_least_px, file_bytes)
         turn = orientation(exif or own_exif)
         return _upright(rgb, turn), (width, height) if turn >= 5 else (height, width)
     except PhotoError:
@@ -142,7 +156,7 @@ def to_square(rgb: np.ndarray, side_px: int, fit: Fit = "crop", out: np.ndarray 
         raise ValueError(f"fit is crop, pad or squash; received {fit!r}")
     scale = side_px / max(height, width)
     high, wide = max(1, round(height * scale)), max(1, round(width * scale))
-    square[...] = _WHITE
+    square[...] = WHITE
     top, left = (side_px - high) // 2, (side_px - wide) // 2
     _resize(rgb, square[top : top + high, left : left + wide])
     return square
@@ -158,7 +172,7 @@ def decode_square(data: bytes, side_px: int, fit: Fit = "crop", out: np.ndarray 
 
 
 def _by_simplejpeg(
-    picture: bytes, at_least_px: int, damages: list[str] | None
+    picture: bytes, at_least_px: int, file_bytes: int, damages: list[str] | None
 ) -> tuple[np.ndarray, tuple[int, int], bytes] | None:
     """Decode a JPEG that is whole and of a common kind; None leaves any other, and what to say of it, to Pillow.
 
@@ -167,13 +181,15 @@ def _by_simplejpeg(
     import simplejpeg
 
     try:
-        height, width, colours, _ = simplejpeg.decode_jpeg_header(picture)
-        _check_size(width, height)
+        height, width, colours, subsampling = simplejpeg.decode_jpeg_header(picture)
+        scans = jpeg_scans(picture)
         if colours not in ("YCbCr", "Gray", "RGB"):  # CMYK comes out rounded another way
             return None
         shrink = _jpeg_shrink(width, height, at_least_px)
         least = {"min_height": math.ceil(height / shrink), "min_width": math.ceil(width / shrink)}
-        return simplejpeg.decode_jpeg(picture, "RGB", **least), (height, width), b""
+        frequencies = 0 if scans == 1 else 6 if subsampling == "444" else 4
+        with _room_for(width, height, 3 / shrink**2 + frequencies, file_bytes, scans):
+            return simplejpeg.decode_jpeg(picture, "RGB", **least), (height, width), b""
     except ValueError as error:
         if damages is not None and str(error).startswith(_DAMAGE_THAT_PILLOW_READS):
             damages.append(str(error))
@@ -188,18 +204,24 @@ def _jpeg_shrink(width: int, height: int, at_least_px: int) -> int:
     return next((shrink for shrink in (8, 4, 2) if room >= shrink), 1)
 
 
-def _by_pillow(picture: bytes, name: str, at_least_px: int) -> tuple[np.ndarray, tuple[int, int], bytes]:
+def _by_pillow(
+    picture: bytes, name: str, at_least_px: int, file_bytes: int
+) -> tuple[np.ndarray, tuple[int, int], bytes]:
     """Return the pixels as they lie, RGB, with full height and width, and the EXIF block that Pillow found."""
+    if name == "BMP" and is_run_length_bmp(picture):  # Pillow unpacks these byte by byte in Python, without bounds
+        raise PhotoError("a BMP coded by run length is not read here; convert it to JPEG or PNG")
+    scans = jpeg_scans(picture) if name == "JPEG" else 1
+    pixel_bytes = _PIXEL_BYTES[name] + (_SCANNED_PIXEL_BYTES if scans > 1 else 0)
     with _DECODERS[name](BytesIO(picture)) as image:
         width, height = image.size
-        _check_size(width, height)
-        if at_least_px > 0:
-            image.draft(None, (2 * at_least_px, 2 * at_least_px))  # None keeps the mode
-        image.load()
-        if name == "PNG" and image.mode == "L" and picture[24] < 8 and "transparency" in image.info:
-            # Pillow spreads 2 and 4 bit grey over 0..255, but leaves the transparent value as it was
-            image.info["transparency"] *= 255 // (2 ** picture[24] - 1)
-        return np.array(_as_rgb(image)), (height, width), image.info.get("exif", b"")
+        with _room_for(width, height, pixel_bytes, file_bytes, scans):
+            if at_least_px > 0:
+                image.draft(None, (2 * at_least_px, 2 * at_least_px))  # None keeps the mode
+            image.load()
+            if name == "PNG" and image.mode == "L" and picture[24] < 8 and "transparency" in image.info:
+                # Pillow spreads 2 and 4 bit grey over 0..255, but leaves the transparent value as it was
+                image.info["transparency"] *= 255 // (2 ** picture[24] - 1)
+            return as_rgb(image), (height, width), image.info.get("exif", b"")
 
 
 def _upright(rgb: np.ndarray, turn: int) -> np.ndarray:
@@ -215,11 +237,29 @@ def _upright(rgb: np.ndarray, turn: int) -> np.ndarray:
 def _check_size(width: int, height: int) -> None:
     if width < 1 or height < 1:
         raise PhotoError(f"damaged: its header says {width} x {height} pixels")
+    if max(width, height) > SIDE_CAP:
+        raise PhotoError(f"{width:,} x {height:,} pixels: no side of a photo has more than {SIDE_CAP:,}; cut it up")
     if width * height > PIXELS_CAP:
         raise PhotoError(
             f"{width:,} x {height:,} pixels are more than the {PIXELS_CAP // 1_000_000} megapixels that are read; "
             "scale the photo down"
         )
+
+
+@contextlib.contextmanager
+def _room_for(width: int, height: int, pixel_bytes: float, file_bytes: int, scans: int = 1) -> Iterator[None]:
+    """Refuse a photo that would take too much memory or time; let those that take much of it in one at a time."""
+    _check_size(width, height)
+    if width * height * scans > SCANNED_PIXELS_CAP:
+        raise PhotoError(f"{scans:,} scans of {width:,} x {height:,} pixels: far more than photos have; save it anew")
+    needed = round(width * height * pixel_bytes) + file_bytes
+    if needed > MEMORY_CAP:
+        raise PhotoError(
+            f"{width:,} x {height:,} pixels in this format take {needed // 1_000_000:,} MB of memory, more than "
+            f"{MEMORY_CAP // 1_000_000}; scale the photo down"
+        )
+    with _ALONE if needed > _ALONE_BYTES else contextlib.nullcontext():
+        yield
 
 
 def _what_is_wrong(name: str, data: bytes, error: Exception) -> str:
@@ -228,34 +268,6 @@ def _what_is_wrong(name: str, data: bytes, error: Exception) -> str:
     if short or isinstance(error, EOFError) or "truncated" in text.lower():
         return f"cut off: the {name} ends before its picture does; copy it again"
     return f"damaged {name}: {text or type(error).__name__}"
-
-
-def _as_rgb(image: ImageFile.ImageFile) -> Image.Image:
-    if image.mode.startswith("I"):
-        return _from_16_bits(image)
-    if not image.has_transparency_data:
-        return image if image.mode == "RGB" else image.convert("RGB")
-    rgba = image.convert("RGBA")
-    alpha = rgba.getchannel("A")
-    if isinstance(image, BmpImageFile) and alpha.getextrema() == (0, 0):
-        return rgba.convert("RGB")  # programs that leave a BMP's fourth byte unused write zeros there
-    return _on_white(rgba.convert("RGB"), alpha)
-
-
-def _from_16_bits(image: ImageFile.ImageFile) -> Image.Image:
-    """Take the high byte of 16-bit grey, as Pillow itself does of 16-bit RGB; its own conversion would clip at 255."""
-    values = np.asarray(image).astype(np.int32)
-    grey = Image.fromarray(np.clip(values >> 8, 0, 255).astype(np.uint8)).convert("RGB")
-    transparent = image.info.get("transparency")
-    if transparent is None:
-        return grey
-    return _on_white(grey, Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
-
-
-def _on_white(rgb: Image.Image, alpha: Image.Image) -> Image.Image:
-    white = Image.new("RGB", rgb.size, _WHITE)
-    white.paste(rgb, mask=alpha)
-    return white
 
 
 def _resize(rgb: np.ndarray, out: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import ipaddress
 import os
+import re
 import time
 import urllib.error
 import urllib.request
@@ -15,11 +16,13 @@ from urllib.parse import urlsplit
 
 from fireweed.errors import DownloadError
 from fireweed.files import explained, sha256_of
+from fireweed.text import readable
 
 Progress = Callable[[int, int], None]
 
 _CHUNK = 1 << 18
 _TIMEOUT_SECONDS = 30.0
+_LEAST_BYTES, _LEAST_SECONDS = 60_000, 60.0  # a server that sends fewer in that time is stalling
 _ATTEMPTS = 5
 _FIRST_PAUSE_SECONDS = 1.0
 _TEMPORARY = (408, 425, 429, 500, 502, 503, 504)
@@ -27,6 +30,10 @@ _TEMPORARY = (408, 425, 429, 500, 502, 503, 504)
 
 class _CutError(Exception):
     """The connection broke or the server was busy; trying again may help."""
+
+
+class _StallError(_CutError):
+    """The server sends next to nothing; what little came is no reason to try more often."""
 
 
 @dataclass
@@ -77,11 +84,15 @@ def download(url: str, to: Path, sha256: str | None, max_bytes: int, progress: P
 
 def _check_address(url: str, came_from: str) -> None:
     """Refuse any address but https, and http to this machine itself that was asked for as such."""
-    scheme, origin = urlsplit(url).scheme, urlsplit(came_from)
+    try:
+        scheme, origin = urlsplit(url).scheme, urlsplit(came_from)
+    except ValueError as error:
+        raise DownloadError(f"{readable(url)} is no address ({error})") from error
     if scheme == "https":
         return
     if scheme == "http" and _is_loopback(url) and origin.scheme == "http" and _is_loopback(came_from):
         return
+    url, came_from = readable(url), readable(came_from)
     how = f"{came_from} leads to {url}, which" if url != came_from else url
     raise DownloadError(f"{how} is not https; photos and weights are fetched over https only")
 
@@ -145,7 +156,7 @@ def _fetch(transfer: _Transfer, file: IO[bytes]) -> None:
             _fetch_the_rest(transfer, file)
             return
         except (_CutError, http.client.HTTPException) as error:
-            if file.seek(0, os.SEEK_END) > before:  # it does go on, if slowly
+            if file.seek(0, os.SEEK_END) > before and not isinstance(error, _StallError):  # it does go on, if slowly
                 attempts, pause = _ATTEMPTS, _FIRST_PAUSE_SECONDS
             attempts -= 1
             if not attempts:
@@ -176,6 +187,8 @@ def _fetch_the_rest(transfer: _Transfer, file: IO[bytes]) -> None:
         raise DownloadError(
             f"{transfer.url} cannot be fetched: the server answers {error.code} {error.reason}"
         ) from error
+    except ValueError as error:  # urllib's, of an address that the server made up
+        raise DownloadError(f"{transfer.url} leads to what is no address ({readable(str(error))})") from error
     except (TimeoutError, ConnectionError) as error:  # after the connection was made, before the answer came
         raise _CutError(str(error) or type(error).__name__) from error
     except urllib.error.URLError as error:
@@ -216,7 +229,8 @@ def _copy(transfer: _Transfer, response: http.client.HTTPResponse, file: IO[byte
     etag = response.headers.get("ETag", "")
     transfer.validator = "" if etag.startswith("W/") else etag
     length = response.headers.get("Content-Length", "")
-    total = have + int(length) if length.isdigit() else 0
+    total = have + int(length) if re.fullmatch(r"[0-9]{1,18}", length) else 0
+    began, before = time.monotonic(), have
     while True:
         if max(have, total) > transfer.max_bytes:
             _start_over(file)
@@ -228,13 +242,17 @@ def _copy(transfer: _Transfer, response: http.client.HTTPResponse, file: IO[byte
             break
         file.write(chunk)
         have += len(chunk)
+        if time.monotonic() - began > _LEAST_SECONDS:
+            if have - before < _LEAST_BYTES:
+                raise _StallError(f"only {have - before:,} bytes came in {_LEAST_SECONDS:.0f} seconds")
+            began, before = time.monotonic(), have
     if have < total:
         raise _CutError(f"the connection was cut after {have:,} of {total:,} bytes")
 
 
 def _next_chunk(response: http.client.HTTPResponse) -> bytes:
     try:
-        return response.read(_CHUNK)
+        return response.read1(_CHUNK)  # what is there: `read` would wait for a whole chunk, however slowly it comes
     except OSError as error:  # told apart from the disk's errors, which trying again does not mend
         raise _CutError(str(error) or type(error).__name__) from error
 

@@ -26,6 +26,8 @@ _FOREIGN = (
 )
 _HEIF_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}
 _ORIENTATION_TAG = 0x0112
+# Source: RFC 9649, 2.5 and 2.7; the flags are of animation (02) and alpha (10).
+_WEBP_PICTURE, _WEBP_PICTURE_FLAGS = (b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF"), 0x12
 
 
 def format_of(data: bytes) -> str:
@@ -99,7 +101,24 @@ def without_metadata(data: bytes, name: str) -> tuple[bytes, bytes]:
         return _bare_jpeg(data)
     if name == "PNG":
         return _bare_png(data)
+    if name == "GIF":
+        return _bare_gif(data), b""
+    if name == "WEBP":
+        return _bare_webp(data)
     return data, b""
+
+
+def jpeg_scans(data: bytes) -> int:
+    """Return how many passes over its pixels a JPEG without metadata makes at most: one, or about ten if progressive.
+
+    In coded pixels FF is followed by 00 or a restart, so what reads as the start of a scan elsewhere is one.
+    """
+    return data.count(b"\xff\xda")
+
+
+def is_run_length_bmp(data: bytes) -> bool:
+    """Return whether a BMP's pixels are coded by run length. Source: BITMAPINFOHEADER, biCompression 1 and 2."""
+    return int.from_bytes(data[14:18], "little") >= 40 and int.from_bytes(data[30:34], "little") in (1, 2)
 
 
 def _bare_jpeg(data: bytes) -> tuple[bytes, bytes]:
@@ -137,6 +156,40 @@ def _bare_png(data: bytes) -> tuple[bytes, bytes]:
             start = end
         at = end
     return (b"".join([*kept, view[start:]]) if kept else data), exif
+
+
+def _bare_gif(data: bytes) -> bytes:
+    """Leave out comments, texts and notes of programs before the first picture, which is all that is shown."""
+    at = 13 + (3 << ((data[10] & 7) + 1) if len(data) > 10 and data[10] & 0x80 else 0)
+    kept = [data[:at]]
+    while data[at : at + 1] == b"!" and at + 2 < len(data):
+        start, is_control = at, data[at + 1] == 0xF9
+        at += 2
+        while at < len(data) and data[at]:
+            at += data[at] + 1
+        at += 1
+        if is_control:
+            kept = [kept[0], data[start:at]]  # the last one before the picture counts
+    return b"".join([*kept, data[at:]])
+
+
+def _bare_webp(data: bytes) -> tuple[bytes, bytes]:
+    """Leave out all chunks but those of the picture, and the marks in the header that say they are there."""
+    kept, exif, at = [], b"", 12
+    while at + 8 <= len(data):
+        kind, length = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+        end = at + 8 + length + length % 2
+        if kind == b"VP8X" and length >= 10:
+            kept.append(data[at : at + 8] + bytes([data[at + 8] & _WEBP_PICTURE_FLAGS]) + data[at + 9 : end])
+        elif kind in _WEBP_PICTURE:
+            kept.append(data[at:end])
+        elif kind == b"EXIF" and not exif:
+            exif = data[at + 8 : at + 8 + length]
+        at = end
+    body = b"".join(kept)
+    if at != len(data) and at != len(data) + 1:  # cut off, or more behind the end: the decoder judges
+        return data, exif
+    return b"RIFF" + (len(body) + 4).to_bytes(4, "little") + b"WEBP" + body, exif
 
 
 def orientation(exif: bytes) -> int:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from fireweed.data.catalog import PARTS
+from fireweed.data.names import quoted
 from fireweed.errors import DataError
 from fireweed.version import __version__
 
 MANIFEST = "manifest.json"
+MAX_MANIFEST_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -71,15 +73,19 @@ def listed_shards(text: bytes, path: str) -> dict[str, ListedShard]:
     try:
         found = {
             str(entry["file"]): ListedShard(
-                str(entry["file"]), int(entry["records"]), str(entry["sha256"]), str(entry["part"])
+                str(entry["file"]),
+                int(entry["records"]),
+                str(entry["sha256"]),
+                str(entry["part"]),
+                counts={str(name): int(count) for name, count in dict(entry.get("counts", {})).items()},
             )
             for entry in content["shards"]
         }
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, RecursionError) as error:
         raise DataError(
-            f"{path} is damaged ({error!r}); copy it again, or remove it to have the photos split anew"
+            f"{path} is damaged ({repr(error)[:100]}); copy it again, or remove it to have the photos split anew"
         ) from error
     strange = {shard.part for shard in found.values()} - {*PARTS, ""}
     if strange:
-        raise DataError(f"{path} names the part '{min(strange)}'; there are: {', '.join(PARTS)}")
+        raise DataError(f"{path} names the part {quoted(min(strange))}; there are: {', '.join(PARTS)}")
     return found

@@ -6,6 +6,10 @@ from collections.abc import Iterable
 
 from fireweed.errors import DataError
 
+MAX_CLASSES, MAX_NAME = 10_000, 1_000  # as many, and as many letters, as a saved model can hold
+
+_SHOWN = 1_000
+
 _PARTS = {
     "train": "train",
     "training": "train",
@@ -30,8 +34,8 @@ def shown(name: str) -> str:
 
 
 def quoted(name: str) -> str:
-    """Return a name in quotes for a message, on one line whatever it holds."""
-    return f"'{shown(name)}'"
+    """Return a name in quotes for a message, on one line whatever it holds; of a very long one, its two ends."""
+    return f"'{shown(name if len(name) <= _SHOWN else f'{name[:160]}…{name[-60:]}')}'"
 
 
 @functools.lru_cache(maxsize=100_000)
@@ -39,8 +43,12 @@ def class_name(text: str) -> str:
     """Return the name of the class that a folder or label means: no outer blanks, one Unicode form (NFC).
 
     Raises:
-        DataError: nothing is left.
+        DataError: nothing is left, or it is longer than any name.
     """
+    if len(text) > MAX_NAME:
+        raise DataError(
+            f"a class has a name of {len(text):,} letters ({quoted(text[:40])}...); at most {MAX_NAME:,} are read"
+        )
     name = shown(unicodedata.normalize("NFC", text)).strip()
     if not name:
         raise DataError(f"a class has the blank name {quoted(text)}; give it a name")

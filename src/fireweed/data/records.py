@@ -6,16 +6,18 @@ import hashlib
 import os
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fireweed.data.buckets import BucketReader, explained, in_brief, is_remote, matching, read_if_there
+from fireweed.data.buckets import BucketReader, explained, is_remote, matching, read_if_there
 from fireweed.data.catalog import Catalog, Photo, in_natural_order
-from fireweed.data.manifest import MANIFEST, ListedShard, listed_shards
-from fireweed.data.names import check_distinct, class_name
+from fireweed.data.framing import FOOT_BYTES, HEAD_BYTES, longest_record, why_lost
+from fireweed.data.manifest import MANIFEST, MAX_MANIFEST_BYTES, ListedShard, listed_shards
+from fireweed.data.names import MAX_CLASSES, check_distinct, class_name, quoted, shown
 from fireweed.devices.backends import tensorflow
 from fireweed.devices.hosts import ALONE, Hosts
 from fireweed.errors import DataError, PhotoError
@@ -23,10 +25,8 @@ from fireweed.files import sha256_of
 
 Progress = Callable[[int, int], None]
 
-MAX_PHOTO_BYTES = 1 << 30
-# A record is its length (8 bytes, little endian), a checksum of that (4), the payload and a checksum of it (4).
-# Source: tensorflow.org/tutorials/load_data/tfrecord.
-_HEAD_BYTES, _FOOT_BYTES = 12, 4
+MAX_PHOTO_BYTES = 256 << 20
+_BATCH_BYTES = 16 << 20
 _RECORDS_AT_ONCE = 64
 _SHARDS_AT_ONCE = 8
 # NAME00-230.tfrec holds 230 records. Dates (2024-01-05) and Apache's 00000-of-00010 are no counts.
@@ -84,18 +84,18 @@ def read_bytes(photo: Photo) -> bytes:
     """Return the encoded image bytes of a photo: its file's, or those in the feature `image` of its record.
 
     Raises:
-        PhotoError: the file cannot be opened, or is larger than a gigabyte.
+        PhotoError: the file cannot be opened, or is larger than 256 MB.
         DataError: the shard is gone, or is not what it was when it was indexed.
     """
     if photo.offset < 0:
         return _read_file(photo.path)
-    size = _HEAD_BYTES + photo.length
+    size = HEAD_BYTES + photo.length
     try:
         record = (_BUCKETS.read if is_remote(photo.path) else _read_local)(photo.path, photo.offset, size)
     except OSError as error:
         raise DataError(f"shard {photo.path} cannot be read any more: {error.strerror or error}") from error
     whole = len(record) == size and int.from_bytes(record[:8], "little") == photo.length
-    features = _features(record[_HEAD_BYTES:]) if whole else None
+    features = _features(record[HEAD_BYTES:]) if whole else None
     image = b"" if features is None else _bytes(features, "image")
     if not image:
         raise DataError(f"shard {photo.path} has changed since it was indexed; start again")
@@ -157,15 +157,18 @@ def _read_shard(path: str, listed: ListedShard | None, stop: threading.Event) ->
 
     records: list[_Record] = []
     offset = 0
+    at_once = (
+        _RECORDS_AT_ONCE if is_remote(path) else max(1, min(_RECORDS_AT_ONCE, _BATCH_BYTES // longest_record(path)))
+    )
     try:
-        for payloads in tf.data.TFRecordDataset(path).batch(_RECORDS_AT_ONCE).as_numpy_iterator():
+        for payloads in tf.data.TFRecordDataset(path).batch(at_once).as_numpy_iterator():
             if stop.is_set():
                 return []
             for payload in payloads:
                 records.append(_record(path, len(records), offset, payload))
-                offset += _HEAD_BYTES + len(payload) + _FOOT_BYTES
+                offset += HEAD_BYTES + len(payload) + FOOT_BYTES
     except tf.errors.DataLossError as error:
-        raise DataError(_why_lost(path, error)) from error
+        raise DataError(why_lost(path, error)) from error
     except tf.errors.OpError as error:
         raise explained(error, path) from error
     _check_count(path, records, listed)
@@ -185,6 +188,13 @@ def _check_count(path: str, records: list[_Record], listed: ListedShard | None) 
             f"{path} holds {len(records):,} records and the {MANIFEST} beside it says {listed.records:,}; "
             "copy both again"
         )
+    held = Counter(record.label for record in records)
+    if listed and listed.counts and held != Counter(listed.counts):
+        name = max(held.keys() | listed.counts.keys(), key=lambda name: abs(held[name] - listed.counts.get(name, 0)))
+        raise DataError(
+            f"{path} holds {held[name]:,} records of {quoted(name)} and the {MANIFEST} beside it says "
+            f"{listed.counts.get(name, 0):,}; copy both again"
+        )
     if listed and listed.sha256 and not is_remote(path) and sha256_of(Path(path)) != listed.sha256:
         raise DataError(f"{path} is not the file that the {MANIFEST} beside it names (SHA-256); copy both again")
 
@@ -195,9 +205,12 @@ def _record(path: str, number: int, offset: int, payload: bytes) -> _Record:
         raise DataError(f"record {number} of {path} is no tf.train.Example; give shards of photos")
     image = _bytes(features, "image")
     if not image:
-        held = ", ".join(sorted(features)) or "nothing"
+        held = ", ".join(shown(name[:40]) for name in sorted(features)[:10]) or "nothing"
         raise DataError(f"record {number} of {path} has no feature 'image' with the bytes of a photo; it holds: {held}")
-    label = _label(features)
+    try:
+        label = _label(features)
+    except DataError as error:
+        raise DataError(f"record {number} of {path}: {error}") from error
     if not label:
         raise DataError(f"record {number} of {path} has neither 'label' nor 'class'; nothing says what is on the photo")
     key = _bytes(features, "key").decode("ascii", "replace")
@@ -214,7 +227,10 @@ def _label(features: Any) -> str:
             return class_name(text)
         if name in features and features[name].int64_list.value:
             return str(features[name].int64_list.value[0])
-    one_hot = list(features["one_hot_class"].float_list.value) if "one_hot_class" in features else []
+    one_hot = features["one_hot_class"].float_list.value if "one_hot_class" in features else []
+    if len(one_hot) > MAX_CLASSES:
+        raise DataError(f"'one_hot_class' has {len(one_hot):,} places, at most {MAX_CLASSES:,} classes are told apart")
+    one_hot = list(one_hot)
     return str(one_hot.index(max(one_hot))) if one_hot else ""
 
 
@@ -249,7 +265,7 @@ def _listed(paths: list[str]) -> tuple[dict[str, ListedShard], tuple[str, ...]]:
     listed: dict[str, ListedShard] = {}
     notes = []
     for folder, here in folders.items():
-        text = read_if_there(folder + MANIFEST)
+        text = read_if_there(folder + MANIFEST, MAX_MANIFEST_BYTES)
         entries = {} if text is None else listed_shards(text, folder + MANIFEST)
         known = {path: entries[_file_name(path)] for path in here if _file_name(path) in entries}
         listed |= known
@@ -257,22 +273,6 @@ def _listed(paths: list[str]) -> tuple[dict[str, ListedShard], tuple[str, ...]]:
         if absent:
             notes.append(f"{absent} of the {len(entries)} shards in {folder}{MANIFEST} are not among those read")
     return listed, tuple(notes)
-
-
-def _why_lost(path: str, error: Exception) -> str:
-    """Say why TensorFlow finds no sound record: compressed, else damaged.
-
-    The first bytes are looked at only now, since a good record may begin with the same ones.
-    """
-    tf = tensorflow()
-
-    with tf.io.gfile.GFile(path, "rb") as file:
-        start = file.read(3)
-    if start == b"\x1f\x8b\x08":  # RFC 1952, 2.3
-        return f"{path} is compressed with gzip; unpack it first: gzip -dc '{path}' > unpacked.tfrec"
-    if start[:1] == b"\x78" and int.from_bytes(start[:2], "big") % 31 == 0:  # RFC 1950, 2.2
-        return f"{path} is compressed with zlib; write it again without compression"
-    return f"{path} is corrupt or cut off ({in_brief(error)}); copy it again"
 
 
 def _file_name(path: str) -> str:
@@ -283,7 +283,7 @@ def _read_file(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
             if os.fstat(file.fileno()).st_size > MAX_PHOTO_BYTES:
-                raise PhotoError("larger than 1 GB; scale the photo down")
+                raise PhotoError("larger than 256 MB; scale the photo down")
             return file.read()
     except OSError as error:
         raise PhotoError(f"cannot be opened: {error.strerror or error}") from error

@@ -16,7 +16,7 @@ from fireweed.data.downloads import download
 from fireweed.data.folders import list_folder, read_folder
 from fireweed.data.lists import SUFFIXES as LIST_SUFFIXES
 from fireweed.data.lists import is_photo_list, read_list
-from fireweed.data.names import check_distinct, quoted, shown
+from fireweed.data.names import MAX_CLASSES, check_distinct, quoted, shown
 from fireweed.devices.hosts import ALONE, Hosts
 from fireweed.errors import DataError
 from fireweed.files import cache_folder, sha256_of
@@ -66,6 +66,11 @@ def open_data(
     if not catalog.photos:
         raise DataError(f"{quoted(data)} holds no photos")
     check_distinct(catalog.classes, data)
+    if len(catalog.classes) > MAX_CLASSES:
+        raise DataError(
+            f"{quoted(data)} holds {len(catalog.classes):,} classes, at most {MAX_CLASSES:,} are told apart; is the "
+            "label of each photo the name of its class?"
+        )
     if len(catalog.classes) < least_classes:
         raise DataError(
             f"{quoted(data)} holds one class only, {quoted(catalog.classes[0])}; at least two classes are needed: "

@@ -1,0 +1,1 @@
+"""Hostile inputs made by program, and what each must come to."""

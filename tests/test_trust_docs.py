@@ -1,0 +1,18 @@
+"""The promises in docs/trust.md: each names tests that are there."""
+
+import re
+from pathlib import Path
+
+TOP = Path(__file__).parents[1]
+
+
+def test_every_test_and_file_that_a_promise_names_is_there():
+    text = (TOP / "docs" / "trust.md").read_text(encoding="utf-8")
+    written = "\n".join(path.read_text(encoding="utf-8") for path in (TOP / "tests").rglob("*.py"))
+    named = re.findall(r"\btest_\w+(?!\.py|\w)", text)
+    assert len(named) > 20
+    missing = [
+        name for name in named if f"def {name}(" not in written and not list((TOP / "tests").rglob(f"{name}.py"))
+    ]
+    missing += [path for path in re.findall(r"`(tests/[\w/.]+)", text) if not (TOP / path).exists()]
+    assert not missing
