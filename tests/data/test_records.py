@@ -143,6 +143,7 @@ class TestBadShards:
             (_example(image_raw=b"1", label=b"a"), "no feature 'image'.* it holds: image_raw, label"),
             (_example(image=b"1"), "neither 'label' nor 'class'"),
         ],
+        ids=["no example", "other names", "no label"],
     )
     def test_other_records_are_said_to_be_no_photos(self, tmp_path: Path, payload: bytes, said: str) -> None:
         with pytest.raises(DataError, match=said):
