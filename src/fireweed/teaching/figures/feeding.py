@@ -75,7 +75,8 @@ def show_timeline(prepare_seconds: float, train_seconds: float, batches: int = 5
     axes[1].xaxis.set_major_formatter(lambda value, _: f"{value * 1000:,.0f}")
     return finish(drawing, pick(
         f"{batches} batches, each prepared in {prepare_seconds * 1000:.0f} ms and trained on in "
-        f"{train_seconds * 1000:.0f} ms: in turn they take {ends[0] * 1000:.0f} ms, prepared ahead {ends[1] * 1000:.0f} ms",
+        f"{train_seconds * 1000:.0f} ms: in turn they take {ends[0] * 1000:.0f} ms, "
+        f"prepared ahead {ends[1] * 1000:.0f} ms",
         f"{batches} 個批次,每個準備 {prepare_seconds * 1000:.0f} 毫秒、訓練 {train_seconds * 1000:.0f} 毫秒:"
         f"輪流進行共 {ends[0] * 1000:.0f} 毫秒,預先準備共 {ends[1] * 1000:.0f} 毫秒",
     ))  # fmt: skip
@@ -88,6 +89,7 @@ def show_same_losses(one: Sequence[float], several: Sequence[float], devices: in
     place.plot(steps, one, color=BLUE, label=pick("1 device", "1 個裝置"))
     name = pick(f"{devices} devices", f"{devices} 個裝置")
     place.plot(steps, several, "s", color=ORANGE, markerfacecolor="none", markersize=7, label=name)
+    place.xaxis.get_major_locator().set_params(integer=True)
     place.set_xlabel(pick("step", "步數"))
     place.set_ylabel(pick("loss", "損失"))
     legend(place, "upper right")

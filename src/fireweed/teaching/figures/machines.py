@@ -58,7 +58,7 @@ def show_systolic(photos: np.ndarray, weights: np.ndarray, steps: Sequence[int])
 def show_bits(formats: Mapping[str, tuple[int, int]]) -> Figure:
     """Draw the bits of number formats, (exponent, fraction) each behind one bit for the sign, under each other."""
     drawing, (place,) = sheet(1, 1, 7.2, 0.75 * len(formats) + 0.3)
-    sign, exponent, fraction = (pick("s", "號"), pick("e", "指"), pick("f", "數"))
+    sign, exponent, fraction = (pick("s", "符"), pick("e", "指"), pick("f", "數"))
     told = []
     for row, (name, (exponents, fractions)) in enumerate(formats.items()):
         kinds = [(sign, VIOLET)] + [(exponent, ORANGE)] * exponents + [(fraction, BLUE)] * fractions
