@@ -481,7 +481,7 @@ def systolic(photos, weights):
 
 
 Y, steps = systolic(X, W)
-print("the same as X @ W:", np.array_equal(Y, X @ W), "after", steps, "steps")
+print(f"the same as X @ W: {np.array_equal(Y, X @ W)}; after {steps} steps")
 figures.show_systolic(X, W, steps=(0, 3, 6))
 
 # %% [markdown]
@@ -663,15 +663,12 @@ def ring_all_reduce(gradients):
     devices = len(held)
     states = [held.copy()]
     for step in range(2 * (devices - 1)):
-        is_first_round = step < devices - 1
         before = held.copy()
         for device in range(devices):
-            neighbour = (device + 1) % devices
-            if is_first_round:  # add up
-                piece = (device - step) % devices
+            neighbour, piece = (device + 1) % devices, (device - step) % devices
+            if step < devices - 1:  # first round: add up
                 held[neighbour, piece] += before[device, piece]
-            else:  # hand out
-                piece = (device - step + devices) % devices
+            else:  # second round: hand out
                 held[neighbour, piece] = before[device, piece]
         states.append(held.copy())
     return states
@@ -856,10 +853,11 @@ figures.show_moves(
 # | Colab, paid | TPU v6e (one chip); GPU L4, A100, G4 (RTX PRO 6000), H100 | the same menu |
 # | Kaggle, free | TPU v5e-8, eight chips; two T4 GPUs; a number of hours a week | Settings, Accelerator; the account needs a telephone number |
 # | Google Cloud | TPU v5e to TPU7x, one chip to a pod; many kinds of GPUs | a virtual machine, a Kubernetes cluster, a training job |
-# | your own | an NVIDIA GPU | `pip install 'fireweed[cuda]'` |
+# | your own | an NVIDIA GPU | in a clone of the project, `pip install '.[cuda]'` |
 #
-# The codelab's TPU v2-8 is no longer on Colab; eight chips at once are on Kaggle. On a TPU install `fireweed[tpu]`. A T4 has no
-# bfloat16: Fireweed takes float16 with loss scaling there. In Google's cloud, a machine with eight chips of v5e is:
+# The codelab's TPU v2-8 is no longer on Colab; eight chips at once are on Kaggle. On a TPU machine of your own install
+# `'.[tpu]'`; Colab and Kaggle have JAX for theirs. A T4 has no bfloat16: Fireweed takes float16 with loss scaling there. In
+# Google's cloud, a machine with eight chips of v5e is:
 #
 # ```
 # gcloud compute tpus tpu-vm create NAME --zone=ZONE --accelerator-type=v5litepod-8 --version=v2-alpha-tpuv5-lite
