@@ -309,11 +309,12 @@ figures.show_rates(
         "+ 快取,第二個週期": photos_per_second(kept),
         "+ 變化": photos_per_second(varied),
         "+ 打亂、組成批次": photos_per_second(ready, batch),
-    }
+    },
+    is_marked=False,
 )
 
 # %% [markdown]
-# 每一條代表到該步為止的管道,所以第一次明顯下降的地方就是最花時間的階段。試試看:把 `cache()` 放到 `change` 之後會怎樣?會變快,卻是錯的:
+# 每一條代表到該步為止的管道,所以下降最多的地方就是最花時間的階段。試試看:把 `cache()` 放到 `change` 之後會怎樣?會變快,卻是錯的:
 # 每個週期的變化都一樣。拿掉 `num_parallel_calls` 又會怎樣?
 #
 # (Fireweed 更進一步:每張相片只解碼一次,存成正方形的陣列,tf.data 只負責依週期的計畫取出、變化、組成批次;如果 GPU 或 TPU 的記憶體放得下
@@ -375,7 +376,7 @@ def with_python(value):
 try:
     with_python(tf.constant(1.0))
 except Exception as error:
-    print(type(error).__name__, str(error).splitlines()[0][:150])
+    print(type(error).__name__, str(error).partition(" on ")[2][:120])
 
 # %% [markdown]
 # 這個限制只針對訓練步驟。輸入管道在主機的 CPU 上執行,TensorFlow 的所有運算都能用;前面的 `drop_remainder=True` 讓每個批次一樣大,XLA
@@ -517,7 +518,8 @@ kinds = {"float32": np.float32, "bfloat16": ml_dtypes.bfloat16, "float16": np.fl
 for name, kind in kinds.items():
     limits = ml_dtypes.finfo(kind)
     print(
-        f"{name:9} 最大 {float(limits.max):9.3g}   最小正規數 {float(limits.tiny):9.3g}   1 之後的下一個數是 1 + {float(limits.eps):.1g}"
+        f"{name:9} 最大 {float(limits.max):9.3g}   最小正規數 {float(limits.tiny):9.3g}",
+        f"  1 之後的下一個數是 1 + {float(limits.eps):.1g}",
     )
 
 # %%
@@ -572,7 +574,8 @@ print(f"把 1 加 1,000 次:bfloat16 得 {float(sum16):.0f},float32 得 {float(s
 # %%
 gradient, scale = 3e-9, 2.0**15
 print(
-    f"float16:{float(np.float16(gradient)):.3g};乘以 {scale:,.0f} 再除回來:{float(np.float16(gradient * scale)) / scale:.3g}"
+    f"float16:{float(np.float16(gradient)):.3g};",
+    f"乘以 {scale:,.0f} 再除回來:{float(np.float16(gradient * scale)) / scale:.3g}",
 )
 print(f"bfloat16,直接存:{float(ml_dtypes.bfloat16(gradient)):.3g}")
 
@@ -590,7 +593,8 @@ training_photos = 2_990  # 原教材的花朵資料
 for each in (8, 16, 32, 128):
     whole = each * 8
     print(
-        f"每個複本 {each:3} 張 × 8 個複本 = 全域批次 {whole:5,}:每週期 {-(-training_photos // whole):3} 步"
+        f"每個複本 {each:3} 張 × 8 個複本 = 全域批次 {whole:5,}:",
+        f"每週期 {-(-training_photos // whole):3} 步",
     )
 
 # %% [markdown]
@@ -733,7 +737,8 @@ eight, _ = losses(8, weights)  # 從相同的權重開始
 print(json.dumps({"devices": len(keras.distribution.list_devices()), "one": one, "eight": eight}))
 """
 (folder / "eight.py").write_text(program)
-np.savez(folder / "photos.npz", photos=np.stack(squares)[:, ::2, ::2], labels=labels)
+small = np.stack(squares)[:, ::2, ::2]  # 每隔一個像素取一個
+np.savez(folder / "photos.npz", photos=small, labels=labels)
 surroundings = {
     **os.environ,
     "KERAS_BACKEND": "jax",
@@ -765,8 +770,8 @@ figures.show_same_losses(told["one"], told["eight"], devices=8)
 #
 # 機器越大,全域批次就越大,學習率也要跟著變大。到了某個程度,訓練會崩潰。原因在各層:一步是「學習率 × 梯度」,它和所要改變的權重相比有多大,
 # 每層都不同。適合這一層的學習率,會讓另一層爆掉。**LARS**(逐層自適應學習率,You 等人,[2017](https://arxiv.org/abs/1708.03888))替每一層
-# 量出權重和梯度的大小,再縮放步伐,讓每一層都移動自身大小的相同比例。靠著它,ResNet-50 用 32,768 張的批次訓練而準確率不減。下面用同樣的網路
-# 和相片,讓兩種最佳化工具各走一步:
+# 量出權重和梯度的大小,再縮放步伐,讓每一層都移動自身大小的相同比例。靠著它,ResNet-50 用 32,768 張的批次訓練而準確率不減。下面用同樣的相片
+# 和同樣的網路(第 3 課要建的那一類),讓兩種最佳化工具各走一步:
 
 # %%
 from fireweed.training.lars import Lars
@@ -775,14 +780,14 @@ from fireweed.training.lars import Lars
 def moves(optimizer):
     keras.utils.set_random_seed(0)
     net = fw.build_model(
-        "norm none | conv 8 | pool | conv 16 | pool | conv 32 | pool | conv 64 | gap",
+        "conv 16 | fire 16 32 | pool | fire 24 48 | pool | fire 32 64 | gap",
         classes=len(catalog.classes),
-        side=SIDE,
+        side=small.shape[1],
     )
     net.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", run_eagerly=True)
-    layers = {layer.name: layer for layer in net.layers if layer.weights}
+    layers = {layer.name: layer for layer in net.layers if hasattr(layer, "kernel")}
     before = {name: layer.get_weights()[0] for name, layer in layers.items()}
-    net.train_on_batch(np.stack(squares[:64]), labels[:64])
+    net.train_on_batch(small[:64], labels[:64])
     return {
         name: float(
             np.linalg.norm(layer.get_weights()[0] - before[name]) / np.linalg.norm(before[name])
@@ -793,7 +798,7 @@ def moves(optimizer):
 
 figures.show_moves(
     {
-        "SGD": moves(keras.optimizers.SGD(learning_rate=0.5)),
+        "SGD": moves(keras.optimizers.SGD(learning_rate=0.05)),
         "LARS": moves(Lars(learning_rate=10.0, trust=0.001)),
     }
 )
@@ -877,6 +882,6 @@ if BUCKET:
 # * 在第 5 節給 `systolic` 八張相片,而不是四張。要走幾步?
 # * 在第 6 節:float16 存不下的最小正整數是多少?bfloat16 呢?
 # * 在第 8 節讓程式用 2 個或 4 個裝置訓練。批次是 60(8 除不盡)時會怎樣?
-# * 在第 9 節讓 SGD 的學習率為 5:每一層移動多少?
+# * 在第 9 節讓 SGD 的學習率為 1:每一層移動多少?
 #
 # 下一課:第 3 課,SqueezeNet:用 fire 模組組成、達到原教材目標的網路。

@@ -19,13 +19,13 @@ from fireweed.teaching.language import pick
 _SIGNS = ("o", "^", "s")
 
 
-def show_rates(rates: Mapping[str, float]) -> Figure:
-    """Show how many photos a second each stage makes, as bars on a scale of powers of ten, the slowest one marked."""
+def show_rates(rates: Mapping[str, float], is_marked: bool = True) -> Figure:
+    """Show how many photos a second each stage makes, bars on a scale of powers of ten; the slowest can be marked."""
     drawing, (place,) = sheet(1, 1, 6.4, 0.42 * len(rates) + 0.7)
     slowest = min(rates, key=lambda name: rates[name])
     low = min(rates.values()) / 3
     for row, (name, rate) in enumerate(rates.items()):
-        is_slowest = name == slowest
+        is_slowest = is_marked and name == slowest
         place.barh(
             row,
             rate - low,
@@ -44,13 +44,8 @@ def show_rates(rates: Mapping[str, float]) -> Figure:
     place.invert_yaxis()
     place.set_xlabel(pick("photos a second", "每秒張數"))
     told = ", ".join(f"{name} {rate:,.0f}" for name, rate in rates.items())
-    return finish(
-        drawing,
-        pick(
-            f"Bars of photos a second: {told}; the slowest is {slowest}",
-            f"每秒張數的長條圖:{told};最慢的是{slowest}",
-        ),
-    )
+    ending = pick(f"; the slowest is {slowest}", f";最慢的是{slowest}") if is_marked else ""
+    return finish(drawing, pick(f"Bars of photos a second: {told}", f"每秒張數的長條圖:{told}") + ending)
 
 
 def show_timeline(prepare_seconds: float, train_seconds: float, batches: int = 5) -> Figure:

@@ -17,8 +17,8 @@ def show_systolic(photos: np.ndarray, weights: np.ndarray, steps: Sequence[int])
     weights: (inner, columns); they stay, one in each unit. Sums go down and leave below.
     """
     (rows, inner), columns = photos.shape, weights.shape[1]
-    last = rows + inner + columns - 3
-    drawing, axes = sheet(1, len(steps), 3.0, 3.1)
+    lowest = max(inner, max(steps) + 1)  # sums fall a square a step
+    drawing, axes = sheet(1, len(steps), 3.0, 0.3 * lowest + 0.4)
     told = []
     for place, step in zip(axes, steps, strict=True):
         working = [
@@ -36,8 +36,8 @@ def show_systolic(photos: np.ndarray, weights: np.ndarray, steps: Sequence[int])
         products = photos @ weights
         done = [(p, n) for p in range(rows) for n in range(columns) if p + n + inner - 1 < step]
         for photo, n in done:
-            _unit(place, n, inner + step - photo - n - inner, f"{products[photo, n]:g}", color=ORANGE)
-        place.set(xlim=(-inner - rows + 1.4, columns + 0.1), ylim=(inner + last - inner + 2.1, -0.2), aspect="equal")
+            _unit(place, n, step - photo - n, f"{products[photo, n]:g}", color=ORANGE)
+        place.set(xlim=(-inner - rows + 1.4, columns + 0.1), ylim=(lowest + 0.1, -0.2), aspect="equal")
         place.set_title(pick(f"step {step}", f"第 {step} 步"))
         bare(place)
         told.append(pick(
@@ -57,7 +57,7 @@ def show_systolic(photos: np.ndarray, weights: np.ndarray, steps: Sequence[int])
 
 def show_bits(formats: Mapping[str, tuple[int, int]]) -> Figure:
     """Draw the bits of number formats, (exponent, fraction) each behind one bit for the sign, under each other."""
-    drawing, (place,) = sheet(1, 1, 7.2, 0.75 * len(formats) + 0.3)
+    drawing, (place,) = sheet(1, 1, 7.2, 0.33 * len(formats) + 0.2)
     sign, exponent, fraction = (pick("s", "符"), pick("e", "指"), pick("f", "數"))
     told = []
     for row, (name, (exponents, fractions)) in enumerate(formats.items()):
@@ -78,7 +78,7 @@ def show_bits(formats: Mapping[str, tuple[int, int]]) -> Figure:
 def show_ring(states: Sequence[np.ndarray], steps: Sequence[int]) -> Figure:
     """Show what each device holds, arrays of (devices, pieces), after these steps; finished sums are filled."""
     totals = states[0].sum(axis=0)
-    drawing, axes = sheet(1, len(steps), 2.3, 2.6)
+    drawing, axes = sheet(1, len(steps), 2.3, 0.36 * states[0].shape[0] + 0.5)
     told = []
     for place, step in zip(axes, steps, strict=True):
         held = states[step]
