@@ -23,7 +23,15 @@ def check_read_record(read_record: Reader) -> str:
         right = tf.io.decode_jpeg(jpeg, channels=3).numpy()
         _check_record(returned(read_record, tf.constant(record)), right, label, is_grey=channels == 1)
         mapped = tf.data.Dataset.from_tensors(record)
-        in_graph = returned(lambda mapped=mapped: next(iter(mapped.map(read_record))))
+        try:
+            in_graph = returned(lambda mapped=mapped: next(iter(mapped.map(read_record))))
+        except NotYetError as error:
+            raise NotYetError(
+                "it works on its own, but not in the graph of tf.data, where numbers are not known yet: "
+                "use TensorFlow's operations only, no .numpy() and no np",
+                "單獨執行沒問題,放進 tf.data 的圖裡就不行,因為那時還不知道數字:"
+                "只能用 TensorFlow 的運算,不能用 .numpy() 或 np",
+            ) from error
         _check_record(in_graph, right, label, is_grey=channels == 1)
     return pick(
         "also in the graph of tf.data, and a grey JPEG gets its three channels too",
