@@ -19,6 +19,16 @@ from fireweed.teaching.measured import SOURCE, drawn_from
 LABS = Path(__file__).parent
 ROOT = LABS.parent
 LANGUAGES = ("en", "zh-TW")
+REPORT_WORDS = (
+    "accuracy", "batch norm", "batch, mini-batch", "calibration", "calibration error",
+    "confidence interval (95%)", "confusion matrix", "convolution", "dense layer", "epoch", "F1",
+    "learning rate", "loss", "multiply-adds", "phase", "precision (of a class)", "recall",
+    "receptive field", "recipe", "seed", "separable convolution", "side", "test photos", "top 5",
+    "training photos", "twins", "validation photos", "weight",
+)  # fmt: skip
+# Chinese has no spaces, but a page shows one where a line of text ends.
+_CHINESE = "[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]"
+_CHINESE_LINE_END = re.compile(rf"(?<={_CHINESE})\n(?=(?:\*\*)?{_CHINESE})")
 # Wherever the repository is named: in badges, and in what the first cell installs.
 _REPOSITORY = re.compile(r"(?:(?<=github\.com/)|(?<=com/github/))[\w.-]+/fireweed\b")
 
@@ -33,6 +43,8 @@ def notebook_of(text: Path) -> NotebookNode:
     notebook = jupytext.read(text, fmt="py:percent")
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"
+        if cell.cell_type == "markdown":
+            cell.source = _CHINESE_LINE_END.sub("", cell.source)
         if "solution" in cell.metadata.get("tags", []):
             cell.metadata["collapsed"] = True
     notebook.metadata = {
@@ -54,6 +66,20 @@ def measured_text() -> str:
     return json.dumps(drawn_from(study), indent=1, ensure_ascii=False) + "\n"
 
 
+def report_words_text() -> str:
+    """Return the words of the glossary that reports explain, as the package keeps them."""
+    lines = (ROOT / "docs" / "glossary.md").read_text("utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if "|" in line]
+    names = ("english", "chinese", "meaning", "meaning_in_chinese")
+    known = {row[0]: dict(zip(names, row, strict=True)) for row in rows}
+    words = [{"id": _address_of(word), **known[word]} for word in REPORT_WORDS]
+    return json.dumps(words, indent=1, ensure_ascii=False) + "\n"
+
+
+def _address_of(word: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", re.split(r"[,(]", word.lower())[0].strip())
+
+
 def main() -> None:
     """Write everything that is made of the texts and of measurements/."""
     parser = argparse.ArgumentParser(
@@ -68,7 +94,9 @@ def main() -> None:
             path.write_text(_REPOSITORY.sub(repository, path.read_text("utf-8")), "utf-8")
     for text in lab_texts():
         text.with_suffix(".ipynb").write_text(written(notebook_of(text)), "utf-8")
-    (ROOT / "src" / "fireweed" / "teaching" / "measured.json").write_text(measured_text(), "utf-8")
+    package = ROOT / "src" / "fireweed"
+    (package / "teaching" / "measured.json").write_text(measured_text(), "utf-8")
+    (package / "evaluation" / "words.json").write_text(report_words_text(), "utf-8")
 
 
 if __name__ == "__main__":

@@ -49,7 +49,9 @@ from fireweed.teaching import checks, figures
 teaching.begin("en")  # chooses a TPU, a GPU or the CPU, and says which
 
 # %% [markdown]
-# The whole lab runs on a laptop. With `quick = True` it uses fewer epochs, to see all of it in a minute.
+# The codelab that these labs follow ran TensorFlow on TPUs of their second generation. Today Keras reaches a TPU, and an
+# NVIDIA GPU, through JAX; Fireweed chooses that by itself, and the code of the lab stays the same. (Lab 2 has more on these
+# chips.) A laptop is enough all the same. With `quick = True` the lab uses fewer epochs, to see all of it in a minute.
 
 # %% tags=["parameters"]
 quick = False
@@ -66,12 +68,11 @@ DATA = "drawn"
 # %%
 catalog = fw.open_data(DATA)
 photos = teaching.load_photos(catalog, side=32)
+classes = len(photos.classes)
 print("classes:", photos.classes)
 print("training photos:", photos.train.shape, "validation photos:", photos.validation.shape)
 
-firsts = [
-    int(np.flatnonzero(photos.train_labels == label)[0]) for label in range(len(photos.classes))
-]
+firsts = [int(np.flatnonzero(photos.train_labels == label)[0]) for label in range(classes)]
 figures.show_photos(photos.train[firsts], photos.classes)
 
 # %% [markdown]
@@ -103,7 +104,8 @@ print("label", photos.train_labels[firsts[1]], "is", photos.classes[photos.train
 # 2. add one more number, the **bias**;
 # 3. put the result through an **activation function**.
 #
-# The inputs come from the photo. Weights and bias belong to the neuron: they are what it learns. A large positive weight
+# The inputs come from the photo. Weights and bias belong to the neuron: they are what it learns. At first nobody knows them,
+# so a net begins with random ones. A large positive weight
 # says "the more of this input, the more I say yes", a negative one "the more of it, the less".
 
 # %%
@@ -189,10 +191,10 @@ def photos_per_second(work):
     return len(many) / (time.perf_counter() - start)
 
 
-print(
-    f"one photo at a time: {photos_per_second(lambda: [row @ weights for row in many]):10,.0f} photos/s"
-)
-print(f"all in one product:  {photos_per_second(lambda: many @ weights):10,.0f} photos/s")
+singly = photos_per_second(lambda: [row @ weights for row in many])
+together = photos_per_second(lambda: many @ weights)
+print(f"one photo at a time: {singly:10,.0f} photos/s")
+print(f"all in one product:  {together:10,.0f} photos/s")
 
 # %% [markdown]
 # Layers are stacked: the outputs of one are the inputs of the next. The simplest net for photos is this one, of dense
@@ -201,7 +203,7 @@ print(f"all in one product:  {photos_per_second(lambda: many @ weights):10,.0f} 
 # %%
 side = photos.train.shape[1]
 figures.show_layers(
-    [side * side * 3, 500, 50, 5], ["pixels", "dense, relu", "dense, relu", "classes"]
+    [side * side * 3, 500, 50, classes], ["pixels", "dense, relu", "dense, relu", "classes"]
 )
 
 # %% [markdown]
@@ -234,14 +236,12 @@ checks.check_dense_weights(dense_weights)
 # %%
 from fireweed.models.cost import layer_costs
 
-model = fw.build_model("dense", classes=5, side=side)
+model = fw.build_model("dense", classes=classes, side=side)
 for layer in layer_costs(model):
     print(f"{layer.name:10} {layer.output_shape!s:14} {layer.parameters:>10,} numbers to learn")
 
-large = fw.build_model("dense", classes=5, side=192)
-print(
-    f"\nfor photos of 192 px it would be {large.count_params():,}, nearly all of them in the first layer"
-)
+large = fw.build_model("dense", classes=classes, side=192)
+print(f"\nfor photos of 192 px: {large.count_params():,}, nearly all of them in the first layer")
 del large
 
 # %% [markdown]
@@ -255,11 +255,11 @@ del large
 # 2. divide each by the sum of them all (by the "L1 norm", as it is called), and they add up to 1.
 
 # %%
-logits = np.array([2.0, 1.0, 0.1, -1.0, 0.5])
+logits = np.array([2.0, 1.0, 0.1, -1.0, 0.5])[:classes]
 powers = np.exp(logits)
 probabilities = powers / powers.sum()
 print(f"sum: {probabilities.sum():.6f}")
-figures.show_softmax(logits, probabilities, photos.classes)
+figures.show_softmax(logits, probabilities, photos.classes[: len(logits)])
 
 # %% [markdown]
 # Change `logits` and run it again. What happens when you add 10 to all of them? When you multiply them all by 3?
@@ -298,7 +298,7 @@ checks.check_softmax(softmax)
 
 # %%
 print("labels ", photos.train_labels[firsts])
-print("one-hot\n", np.eye(5)[photos.train_labels[firsts]])
+print("one-hot\n", np.eye(classes)[photos.train_labels[firsts]])
 
 # %% [markdown]
 # Any distance between the two rows of numbers could serve. For classes, **cross-entropy** works best: minus the sum of
@@ -312,10 +312,10 @@ probability = 0.3
 figures.show_loss(probability)
 
 # %% [markdown]
-# A net that knows nothing gives each of five classes 0.2. What does it lose?
+# A net that knows nothing gives all classes the same probability. What does it lose?
 
 # %%
-print(f"loss of pure guessing among 5 classes: {-np.log(1 / 5):.3f}")
+print(f"loss of pure guessing among {classes} classes: {-np.log(1 / classes):.3f}")
 
 # %% [markdown]
 # **Exercise 4: the cross-entropy of a batch**: the mean of the losses of its photos. Both arrays have a row a photo.
@@ -379,10 +379,11 @@ figures.show_descent(height, paths, (-2.2, 2.2), (-2.2, 2.2), places)
 # %% [markdown]
 # Look at the right-hand picture: the paths fall, then they stay at the height of the saddle as if they had arrived. Only
 # after many steps do they find the way down into the valley; the smallest rate does not get there at all. Now change the
-# rates: what does a learning rate of 2.1 do?
+# rates: what does a learning rate of 1.9 do?
 #
 # Is a zero gradient a sign of having arrived? With millions of weights, for a true valley each of them would have to be at
-# its lowest at once. That is unlikely: saddles are far more common.
+# its lowest at once. That is unlikely: saddles are far more common. And where the loss falls no further, which is called
+# **convergence**, nothing says that this valley is the only one, or the deepest: here are two of them.
 #
 # The help is **momentum**: like a ball that rolls, the step keeps part of the step before it. It has a velocity:
 #
@@ -448,8 +449,8 @@ figures.show_descent(height, paths, (-2.2, 2.2), (-2.2, 2.2), places)
 # The gradient can be computed from one photo, from all of them, or from something between: a **mini-batch** of some dozens,
 # drawn at random, often just called a batch. (Descent by random batches is what "stochastic" in SGD means.) To see the
 # difference we need a problem with two weights. So we make two numbers of each photo ourselves, and let one neuron with
-# sigmoid say which of two classes it is. Numbers made of the raw input for this purpose are called **features**, and
-# inventing good ones is **feature engineering**. Deep nets have spared us most of that: they find features by themselves.
+# sigmoid say which of two classes it is. What a net is given is sometimes called its **features**, and finding out which
+# numbers, made of the raw data, serve best is **feature engineering**. Deep nets have spared us most of that: they find features by themselves.
 
 # %%
 two = photos.train_labels < 2
@@ -530,24 +531,17 @@ for batch_size in (1, 4, 16, 64):
 # photos.
 
 # %%
-truth, validation_truth = (
-    keras.utils.to_categorical(photos.train_labels, 5),
-    keras.utils.to_categorical(photos.validation_labels, 5),
-)
+truth = keras.utils.to_categorical(photos.train_labels, classes)
+validation_truth = keras.utils.to_categorical(photos.validation_labels, classes)
 
 
 def train_dense(train, validation):
-    model = fw.build_model("dense", classes=5, side=side)
+    model = fw.build_model("dense", classes=classes, side=side)
     model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
-    epochs = 2 if quick else 40
     done = model.fit(
-        train,
-        truth,
-        validation_data=(validation, validation_truth),
-        batch_size=32,
-        epochs=epochs,
-        verbose=0,
-    )
+        train, truth, validation_data=(validation, validation_truth),
+        batch_size=32, epochs=2 if quick else 40, verbose=0,
+    )  # fmt: skip
     return model, done.history
 
 
@@ -575,9 +569,8 @@ figures.show_answered(
 # **Too many weights for so few photos.** With that much freedom, it is easier to remember than to understand:
 
 # %%
-print(
-    f"{model.count_params():,} numbers to learn from {len(photos.train)} photos: {model.count_params() / len(photos.train):,.0f} for each"
-)
+learned, given = model.count_params(), len(photos.train)
+print(f"{learned:,} numbers to learn from {given} photos: {learned / given:,.0f} for each")
 
 # %% [markdown]
 # **Every weight belongs to one place.** A petal two pixels further right meets other weights, which must learn petals anew.
@@ -614,12 +607,10 @@ def shuffled_pixels(some_photos):
 _, shuffled_history = train_dense(shuffled_pixels(photos.train), shuffled_pixels(photos.validation))
 ends = {
     name: np.mean(one["val_accuracy"][-5:])
-    for name, one in (("as they are", history), ("shuffled", shuffled_history))
+    for name, one in {"as they are": history, "shuffled": shuffled_history}.items()
 }
-print(
-    "validation accuracy, mean of the last epochs:",
-    ", ".join(f"{name} {end:.0%}" for name, end in ends.items()),
-)
+for name, end in ends.items():
+    print(f"pixels {name}: validation accuracy {end:.0%}, the mean of the last epochs")
 figures.show_photos(shuffled_pixels(photos.train[firsts]), photos.classes)
 
 # %% [markdown]

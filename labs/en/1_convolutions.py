@@ -41,7 +41,6 @@ import numpy as np
 
 import fireweed as fw
 from fireweed import teaching
-from fireweed.models.cost import layer_costs
 from fireweed.teaching import checks, figures
 
 teaching.begin("en")  # chooses a TPU, a GPU or the CPU, and says which
@@ -56,9 +55,8 @@ DATA = "drawn"
 
 # %%
 photos = teaching.load_photos(DATA, side=48)
-print(
-    f"{len(photos.train)} training photos, {len(photos.validation)} for validation, of {photos.train.shape[1:]}"
-)
+classes = len(photos.classes)
+print(f"{len(photos.train)} training photos, {len(photos.validation)} for validation")
 
 # %% [markdown]
 # ## 1. A filter slides over a photo
@@ -91,9 +89,8 @@ def slide_grey(picture, weights):
     answer = np.zeros((rows, columns))
     for row in range(rows):
         for column in range(columns):
-            answer[row, column] = (
-                picture[row : row + side, column : column + side] * weights
-            ).sum()
+            patch = picture[row : row + side, column : column + side]
+            answer[row, column] = (patch * weights).sum()
     return answer
 
 
@@ -202,9 +199,8 @@ checks.check_conv_weights(conv_weights)
 
 # %%
 inputs, outputs = photo.size, cube.size
-print(
-    f"convolution: {kernel.size + bias.size:,} numbers; dense layer of as many outputs: {inputs * outputs + outputs:,}"
-)
+print(f"convolution: {kernel.size + bias.size:,} numbers to learn")
+print(f"dense layer of as many outputs: {inputs * outputs + outputs:,}")
 
 # %% [markdown]
 # ## 3. Smaller cubes: strides and max-pooling
@@ -261,7 +257,8 @@ def pixels_seen(kernel_sizes, side=11):
     layers = [keras.layers.Conv2D(1, size, padding="same", use_bias=False) for size in kernel_sizes]
     net = keras.Sequential([keras.Input((side, side, 1)), *layers])
     one_pixel_each = np.eye(side * side, dtype="float32").reshape(-1, side, side, 1)
-    return net.predict(one_pixel_each, verbose=0)[:, side // 2, side // 2, 0].reshape(side, side)
+    outputs = keras.ops.convert_to_numpy(net(one_pixel_each))
+    return outputs[:, side // 2, side // 2, 0].reshape(side, side)
 
 
 figures.show_reach(
@@ -279,14 +276,13 @@ figures.show_reach(
 # added up, for one photo) of each layer of a net written as a line of text:
 
 # %%
+from fireweed.models.cost import layer_costs
+
 for line in ("norm none | conv 24 | conv 24 3 x2 | gap", "norm none | conv 24 | conv 24 5 | gap"):
-    layers = [
-        layer for layer in layer_costs(fw.build_model(line, side=48)) if layer.kind == "Conv2D"
-    ][1:]
-    parameters, products = (
-        sum(one.parameters for one in layers),
-        sum(one.multiply_adds for one in layers),
-    )
+    layers = layer_costs(fw.build_model(line, side=48))
+    behind = [layer for layer in layers if layer.kind == "Conv2D"][1:]
+    parameters = sum(layer.parameters for layer in behind)
+    products = sum(layer.multiply_adds for layer in behind)
     print(f"{line:42} behind the first layer: {parameters:,} weights, {products:,} multiply-adds")
 
 # %% [markdown]
@@ -345,10 +341,8 @@ mixed = edges @ mixture_weights
 as_layer = keras.ops.conv(
     edges[None].astype("float32"), mixture_weights.reshape(1, 1, 4, 1).astype("float32")
 )
-print(
-    "the same as a 1x1 layer:",
-    np.allclose(keras.ops.convert_to_numpy(as_layer)[0, ..., 0], mixed, atol=1e-5),
-)
+as_layer = keras.ops.convert_to_numpy(as_layer)[0, ..., 0]
+print("the same as a 1x1 layer:", np.allclose(as_layer, mixed, atol=1e-5))
 figures.show_maps(photo, {"4 channels": edges, "1x1 mixture": mixed[..., None]}, columns=4)
 
 # %% [markdown]
@@ -363,14 +357,13 @@ figures.show_maps(photo, {"4 channels": edges, "1x1 mixture": mixed[..., None]},
 
 # %%
 side = photos.train.shape[1]
-plain = fw.build_model("convnet", classes=5, side=side)
+plain = fw.build_model("convnet", classes=classes, side=side)
 for layer in layer_costs(plain)[1:]:
-    print(
-        f"{layer.name:10} {layer.output_shape!s:14} {layer.parameters:>7,} weights {layer.multiply_adds:>12,} multiply-adds"
-    )
+    cost = f"{layer.parameters:>7,} weights {layer.multiply_adds:>12,} multiply-adds"
+    print(f"{layer.name:10} {layer.output_shape!s:14} {cost}")
 
 # %%
-mixing = fw.build_model("convnet-1x1", classes=5, side=side)
+mixing = fw.build_model("convnet-1x1", classes=classes, side=side)
 shown = [
     layer
     for layer in layer_costs(mixing)
@@ -387,23 +380,17 @@ figures.show_net(mixing)
 # In the same way as the dense net, which is trained once more beside them for comparison.
 
 # %%
-truth = keras.utils.to_categorical(photos.train_labels, 5)
-validation = (photos.validation, keras.utils.to_categorical(photos.validation_labels, 5))
-models, histories = (
-    {
-        "dense": fw.build_model("dense", classes=5, side=side),
-        "convnet": plain,
-        "convnet-1x1": mixing,
-    },
-    {},
-)
+truth = keras.utils.to_categorical(photos.train_labels, classes)
+validation = (photos.validation, keras.utils.to_categorical(photos.validation_labels, classes))
+dense = fw.build_model("dense", classes=classes, side=side)
+models, histories = {"dense": dense, "convnet": plain, "convnet-1x1": mixing}, {}
 for name, model in models.items():
     model.compile(optimizer="adam", loss="categorical_crossentropy", metrics=["accuracy"])
     start = time.perf_counter()
-    epochs = 1 if quick else 20
     done = model.fit(
-        photos.train, truth, validation_data=validation, batch_size=32, epochs=epochs, verbose=0
-    )
+        photos.train, truth, validation_data=validation,
+        batch_size=32, epochs=1 if quick else 20, verbose=0,
+    )  # fmt: skip
     histories[name] = done.history
     print(f"{name:12} {model.count_params():>9,} weights, {time.perf_counter() - start:4.0f} s")
 
@@ -427,14 +414,14 @@ for name, model in models.items():
 #
 # ## 8. What did they learn?
 #
-# The filters of the first layer, as small colour pictures. Random at first, some have become detectors of a colour or of
-# an edge:
+# The filters of the first layer, as small colour pictures. They began at random, and so short a training on so few photos
+# leaves most of them hard to read:
 
 # %%
 figures.show_filters(plain.get_layer("conv1").get_weights()[0])
 
 # %% [markdown]
-# What they make of a photo: a channel of a cube, seen as a picture, is called a **feature map**. From layer to layer the
+# What they make of a photo is easier to see. A channel of a cube, seen as a picture, is called a **feature map**. From layer to layer the
 # maps get coarser, and what they show is less and less the photo and more and more what the net makes of it.
 
 # %%
@@ -488,14 +475,14 @@ if checks.check_net_line(line) and not quick:
     print(f"validation accuracy {run.history[-1]['val_accuracy']:.0%}; the report: {run.report}")
 
 # %% [markdown]
-# On real photos the task is harder than on drawn ones. What nets that start from random weights reach on the 3,670 photos of
-# `flowers`, measured and committed with the project:
+# On real photos the task is harder than on drawn ones. What nets that start from random weights reach on the photos of
+# `flowers`, measured and committed with the project (you need these photos and more time to repeat it):
 
 # %%
 for recipe in ("fast", "squeezenet"):
     figure = teaching.measured(recipe)
     print(
-        f"--recipe {recipe:11} {figure['mean']:.1%} of {figure['photos']} validation photos, {figure['seeds']} seeds"
+        f"--recipe {recipe:11} {figure['mean']:.1%} of {figure['photos']} photos, {figure['seeds']} seeds"
     )
 
 # %% [markdown]

@@ -11,7 +11,7 @@ from nbformat import NotebookNode
 
 _FENCE = re.compile(r"```python\n(.*?)```", re.S)
 # What is printed for the test, which reads it from the outputs.
-_TOLD = "print('CHECKED', {name!r}, {what!r}, bool({check}), repr({check}))"
+_TOLD = "print('CHECKED {name}: {what}:', bool({check}), repr({check}))"
 
 
 @dataclass
@@ -58,19 +58,19 @@ def tried(notebook: NotebookNode, quick: bool) -> NotebookNode:
     return ready
 
 
-def executed(notebook: NotebookNode, folder: Path, quick: bool, timeout_seconds: int = 280) -> Lab:
+def executed(notebook: NotebookNode, folder: Path, quick: bool, timeout_seconds: int) -> Lab:
     """Execute a lab in a kernel of its own, in a folder of its own, and collect what its checks said."""
     lab = Lab(tried(notebook, quick))
     NotebookClient(
         lab.notebook, timeout=timeout_seconds, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     ).execute()
     for cell in lab.notebook.cells:
-        for output in cell.get("outputs", []):
-            for line in output.get("text", "").splitlines():
-                told = re.match(r"CHECKED '?([\w]+)'? (.+?) (True|False) (.*)", line)
-                if told:
-                    lab.verdicts[told[1], told[2]] = told[3] == "True"
-                    lab.words.append(told[4])
+        # One line may come in several pieces.
+        for line in "".join(output.get("text", "") for output in cell.get("outputs", [])).splitlines():
+            told = re.match(r"CHECKED (\w+): (.+?): (True|False) (.*)", line)
+            if told:
+                lab.verdicts[told[1], told[2]] = told[3] == "True"
+                lab.words.append(told[4])
     return lab
 
 

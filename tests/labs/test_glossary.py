@@ -16,7 +16,9 @@ def rows() -> list[list[str]]:
 
 def words(column: int) -> list[str]:
     """Return the words of a column, alternatives each for itself, what stands in brackets too."""
-    return [word.strip() for row in rows() for word in re.split(r"[、,()()]", row[column]) if word.strip()]
+    return [
+        word.strip() for row in rows() for word in re.split(r"[、,()\uff0c\uff08\uff09]", row[column]) if word.strip()
+    ]
 
 
 def test_every_row_is_complete_and_no_word_comes_twice():
@@ -39,7 +41,7 @@ def test_what_a_lab_prints_in_bold_is_in_the_glossary():
         for text in (LABS / language).glob("[0-9]_*.py"):
             for bold in re.findall(r"\*\*([^*\n]+)\*\*", text.read_text("utf-8")):
                 word = bold.strip().lower()
-                if word.endswith((".", "。")) or ":" in word or ":" in word:
+                if word.endswith((".", "。")) or ":" in word or "\uff1a" in word:
                     continue  # a sentence that begins a paragraph, or an exercise's title
                 singular = word.removesuffix("ies") + "y" if word.endswith("ies") else word.removesuffix("s")
                 assert {word, singular} & known or word in ("bold", "粗體字"), f"{text.name}: {bold}"

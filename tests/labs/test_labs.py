@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,10 +11,13 @@ import pytest
 from lab_answers import NEARLY_RIGHT
 from lab_solving import executed, exercises_of
 
+from fireweed.teaching.checks.convolutions import NET_LEAST_REACH_PX, NET_MOST_PARAMETERS, NET_SIDE_PX
+
 LABS = Path(__file__).parents[2] / "labs"
 sys.path.insert(0, str(LABS))
 
-from make_notebooks import LANGUAGES, lab_texts, measured_text, notebook_of, written  # noqa: E402
+from chinese_punctuation import widened_file  # noqa: E402
+from make_notebooks import LANGUAGES, lab_texts, measured_text, notebook_of, report_words_text, written  # noqa: E402
 
 NAMES = sorted(path.stem for path in (LABS / "en").glob("[0-9]_*.py"))
 
@@ -28,6 +32,27 @@ def test_the_notebook_is_that_of_the_text(text):
 def test_what_the_package_keeps_of_the_measurements_is_what_was_measured():
     kept = LABS.parent / "src" / "fireweed" / "teaching" / "measured.json"
     assert kept.read_text("utf-8") == measured_text(), "run `make labs`"
+
+
+def test_the_words_that_reports_explain_are_those_of_the_glossary():
+    kept = LABS.parent / "src" / "fireweed" / "evaluation" / "words.json"
+    assert kept.read_text("utf-8") == report_words_text(), "run `make labs`"
+    page = (kept.parent / "report.html").read_text("utf-8")
+    linked = set(re.findall(r"word\('[^']+', '([^']+)'\)", page))
+    assert linked and linked <= {entry["id"] for entry in json.loads(kept.read_text("utf-8"))}
+
+
+def test_what_is_asked_of_a_net_is_what_the_check_asks():
+    for language in LANGUAGES:
+        asked = (LABS / language / "1_convolutions.py").read_text("utf-8").split('"exercise", "net_line"')[0][-900:]
+        for number in (NET_MOST_PARAMETERS, NET_LEAST_REACH_PX, NET_SIDE_PX):
+            assert f"{number:,}" in asked
+
+
+def test_chinese_has_its_own_punctuation():
+    package = LABS.parent / "src" / "fireweed" / "teaching"
+    for path in (*LABS.glob("zh-TW/*.py"), LABS.parent / "docs" / "glossary.md", *package.rglob("*.py")):
+        assert path.read_text("utf-8") == widened_file(path), f"run `python labs/chinese_punctuation.py {path}`"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -48,6 +73,16 @@ def test_both_languages_have_the_same_cells_and_solutions(name):
 
 
 @pytest.mark.parametrize("text", lab_texts(), ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_no_framework_is_imported_before_fireweed_can_prepare_it(text):
+    code = "\n".join(_code_of(text)).split("teaching.begin(")[0]
+    program = (
+        "import sys\n" + code + "\nprint([name for name in ('tensorflow', 'keras', 'jax') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("text", lab_texts(), ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_what_a_lab_links_to_is_there(text):
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text.read_text("utf-8")):
         if not target.startswith("https://"):
@@ -56,7 +91,7 @@ def test_what_a_lab_links_to_is_there(text):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)  # seconds suffice, but not where trainings run beside the tests
 def test_a_lab_runs_and_its_checks_tell_right_from_nearly_right(name, language, tmp_path):
     _run_and_judge(LABS / language / f"{name}.py", tmp_path, quick=True)
 
@@ -71,7 +106,7 @@ def test_a_whole_lab_runs(name, language, tmp_path):
 
 def _run_and_judge(text: Path, folder: Path, quick: bool) -> None:
     notebook = notebook_of(text)
-    lab = executed(notebook, folder, quick, timeout_seconds=280 if quick else 1800)
+    lab = executed(notebook, folder, quick, timeout_seconds=1000 if quick else 3000)
     for exercise in exercises_of(notebook):
         assert lab.verdicts[exercise, "solution"], exercise
         for wrong in ("unsolved", *NEARLY_RIGHT[exercise]):

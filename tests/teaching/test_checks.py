@@ -45,7 +45,7 @@ def test_what_cannot_be_judged_is_told_in_words(answer, word):
 
 def test_a_check_speaks_the_language_of_the_lab():
     speak("zh-TW")
-    assert repr(checks.check_dense_weights(lambda inputs, neurons: inputs * neurons)).startswith("還不對: ")
+    assert repr(checks.check_dense_weights(lambda inputs, neurons: inputs * neurons)).startswith("還不對\uff1a")
     with pytest.raises(ValueError, match="en and zh-TW"):
         speak("fr")
 

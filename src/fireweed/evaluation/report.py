@@ -1,5 +1,6 @@
 """The report of a run: one HTML file that needs nothing else, neither network nor script."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -112,6 +113,7 @@ def render_report(contents: ReportContents) -> str:
         environment=list(_flat(contents.environment)),
         lines_shown=_LINES_SHOWN,
         number=curves.number,
+        words=json.loads(resources.files("fireweed.evaluation").joinpath("words.json").read_text(encoding="utf-8")),
     )
     # Half a character, as a broken file name may hold, cannot be written as UTF-8.
     return html.encode("utf-8", "backslashreplace").decode("utf-8")

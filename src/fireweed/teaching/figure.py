@@ -60,9 +60,11 @@ def sheet(rows: int = 1, columns: int = 1, width: float = 3.2, height: float = 2
     """Return a new drawing and its axes, always a flat list; width and height in inches are those of one of them."""
     import matplotlib
     from matplotlib.figure import Figure as Drawing
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     with matplotlib.rc_context(_STYLE):
-        drawing = Drawing(figsize=(width * columns, height * rows), layout="constrained")
+        roomy = ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.06)  # the page's fonts may be taller than the one measured
+        drawing = Drawing(figsize=(width * columns, height * rows), layout=roomy)
         axes = drawing.subplots(rows, columns, squeeze=False, **options)
     return drawing, list(axes.flat)
 

@@ -1,5 +1,9 @@
 """The language that checks and figures speak, and how a lab begins."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 LANGUAGES = ("en", "zh-TW")
 
 _spoken = "en"
@@ -32,9 +36,9 @@ def begin(language: str = "en") -> str:
     from fireweed.reporting import Reporter
 
     speak(language)
-    choice = start_framework(Reporter(is_silent=True))
-
-    import keras
+    with _without_chatter():
+        choice = start_framework(Reporter(is_silent=True))
+        import keras
 
     keras.utils.set_random_seed(0)
     device, backend = (
@@ -43,5 +47,19 @@ def begin(language: str = "en") -> str:
     )
     return pick(
         f"This lab computes on a {device}, with Keras {keras.__version__} through {backend}.",
-        f"本課使用 {device} 計算:Keras {keras.__version__},後端為 {backend}。",
+        f"本課使用 {device} 計算：Keras {keras.__version__}，後端為 {backend}。",
     )
+
+
+@contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Keep from a reader what frameworks write to standard error while they are loaded; their exceptions still come."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

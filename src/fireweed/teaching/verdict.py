@@ -24,7 +24,7 @@ class Verdict:
         return self.is_right
 
     def __repr__(self) -> str:
-        return f"{pick('Right', '正確') if self.is_right else pick('Not yet', '還不對')}: {self.words}"
+        return (pick("Right: ", "正確：") if self.is_right else pick("Not yet: ", "還不對：")) + self.words
 
     def _repr_html_(self) -> str:
         sign, edge = ("✓", "#2f86c9 solid") if self.is_right else ("✗", "#d97a1e dashed")
@@ -68,7 +68,7 @@ def returned(reader: Reader, *arguments: Any) -> Any:
     if answer is None or answer is Ellipsis:
         raise NotYetError(
             "your function gives nothing back yet; put your answer behind `return`",
-            "函式還沒有傳回任何東西;請把答案寫在 `return` 後面",
+            "函式還沒有傳回任何東西；請把答案寫在 `return` 後面",
         )
     return answer
 
@@ -85,12 +85,12 @@ def numbers(reader: Reader, *arguments: Any, shape: tuple[int, ...]) -> np.ndarr
     except (TypeError, ValueError) as error:
         kind = type(answer).__name__
         raise NotYetError(
-            f"numbers are expected, but your function gives a {kind}", f"應該傳回數字,但函式傳回的是 {kind}"
+            f"numbers are expected, but your function gives a {kind}", f"應該傳回數字，但函式傳回的是 {kind}"
         ) from error
     if found.shape != shape:
         raise NotYetError(
             f"the answer should be {_shape_words(shape)}, but yours is {_shape_words(found.shape)}",
-            f"答案應該是{_shape_words(shape)},但你的是{_shape_words(found.shape)}",
+            f"答案應該是{_shape_words(shape)}，但你的是{_shape_words(found.shape)}",
         )
     return found
 

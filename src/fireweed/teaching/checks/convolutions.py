@@ -24,15 +24,15 @@ def check_slide(slide: Reader) -> str:
         if close(found, np.maximum(right, 0.0)):
             continue
         english = f"for a photo of {height} by {width} and a filter of {side} by {side} the answers differ from yours"
-        chinese = f"相片 {height}×{width}、濾鏡 {side}×{side} 時,正確的輸出與你的不同"
+        chinese = f"相片 {height}×{width}、濾鏡 {side}×{side} 時，正確的輸出與你的不同"
         plain = right - bias
         hints = (
-            (right, "Relu is missing: nothing below 0 comes out", "少了 relu:小於 0 的值要變成 0"),
+            (right, "Relu is missing: nothing below 0 comes out", "少了 relu：小於 0 的值要變成 0"),
             (np.maximum(plain, 0.0), "The bias is missing", "少了偏差"),
             (np.maximum(plain, 0.0) + bias, "The bias belongs before relu", "偏差要在 relu 之前加"),
             (
                 np.maximum(_slid(photo, weights[::-1, ::-1], bias), 0.0),
-                "Your filter is turned around; nets do not turn it", "你的濾鏡轉了 180 度;神經網路不轉濾鏡",
+                "Your filter is turned around; nets do not turn it", "你的濾鏡轉了 180 度；神經網路不轉濾鏡",
             ),
             (
                 np.maximum(_slid(photo[..., :1], weights[..., :1], bias), 0.0),
@@ -56,7 +56,7 @@ def check_conv_weights(conv_weights: Reader) -> str:
             continue
         english = f"{filters} filters of {side} by {side} on {channels} channels are {right:,} numbers"
         english += f"; you count {found:,.0f}"
-        chinese = f"{filters} 個 {side}×{side} 濾鏡用在 {channels} 個通道上,共 {right:,} 個數字;你算出 {found:,.0f}"
+        chinese = f"{filters} 個 {side}×{side} 濾鏡用在 {channels} 個通道上，共 {right:,} 個數字；你算出 {found:,.0f}"
         if close(found, right - filters):
             raise NotYetError(f"{english}. Each filter has one bias too", f"{chinese}。每個濾鏡還有一個偏差")
         if close(found, side * side * filters + filters):
@@ -80,18 +80,18 @@ def check_max_pool(max_pool: Reader) -> str:
         if close(found, windows.max(axis=(1, 3))):
             continue
         english = f"for a cube of {height} by {width} by {channels} the answer differs from yours"
-        chinese = f"立方體為 {height}×{width}×{channels} 時,正確答案與你的不同"
+        chinese = f"立方體為 {height}×{width}×{channels} 時，正確答案與你的不同"
         if close(found, windows.mean(axis=(1, 3))):
-            raise NotYetError(f"{english}. That is the mean: average-pooling", f"{chinese}。你取的是平均:那是平均池化")
+            raise NotYetError(f"{english}. That is the mean: average-pooling", f"{chinese}。你取的是平均：那是平均池化")
         if close(found, cube[::2, ::2]):
             raise NotYetError(
                 f"{english}. You keep the first of each window, not the largest",
-                f"{chinese}。你留下的是每個視窗的第一個,而不是最大值",
+                f"{chinese}。你留下的是每個視窗的第一個，而不是最大值",
             )
         if close(found, np.broadcast_to(windows.max(axis=(1, 3, 4))[..., None], found.shape)):
             raise NotYetError(f"{english}. Channels must not be mixed", f"{chinese}。不能把不同通道混在一起")
         raise NotYetError(english, chinese)
-    return pick("half as high, half as wide, as many channels", "高與寬各剩一半,通道數不變")
+    return pick("half as high, half as wide, as many channels", "高與寬各剩一半，通道數不變")
 
 
 @check
@@ -109,18 +109,18 @@ def check_reach(reach: Reader) -> str:
         if close(found, right):
             continue
         english = f"through the layers {layers} one output sees {right} pixels, but you say {found:g}"
-        chinese = f"經過 {layers} 這幾層,一個輸出看得到 {right} 個像素,但你的答案是 {found:g}"
+        chinese = f"經過 {layers} 這幾層，一個輸出看得到 {right} 個像素，但你的答案是 {found:g}"
         if close(found, 1 + sum(side - 1 for side, _ in layers)):
             raise NotYetError(
                 f"{english}. Behind a stride of 2 every step is worth 2 pixels of the photo",
-                f"{chinese}。在步幅 2 之後,每走一格相當於相片上的 2 個像素",
+                f"{chinese}。在步幅 2 之後，每走一格相當於相片上的 2 個像素",
             )
         if close(found, sum(side for side, _ in layers)):
             raise NotYetError(
-                f"{english}. Windows overlap: each adds its side less 1", f"{chinese}。視窗會重疊:每層只多出邊長減 1"
+                f"{english}. Windows overlap: each adds its side less 1", f"{chinese}。視窗會重疊：每層只多出邊長減 1"
             )
         raise NotYetError(english, chinese)
-    return pick("windows add up, and strides stretch all that comes after", "視窗會累加,而步幅會放大之後的每一步")
+    return pick("windows add up, and strides stretch all that comes after", "視窗會累加，而步幅會放大之後的每一步")
 
 
 @check
@@ -132,29 +132,29 @@ def check_net_line(line: str) -> str:
     if not isinstance(line, str) or not line.strip() or line.strip() == "...":
         raise NotYetError(
             "write the net as a line of text, such as 'conv 16 | pool | conv 32 | gap'",
-            "請把網路寫成一行文字,例如 'conv 16 | pool | conv 32 | gap'",
+            "請把網路寫成一行文字，例如 'conv 16 | pool | conv 32 | gap'",
         )
     try:
         model = build_model(line, classes=5, side=NET_SIDE_PX)
     except ModelError as error:
-        raise NotYetError(str(error), f"這一行無法建成網路:{error}") from error
+        raise NotYetError(str(error), f"這一行無法建成網路：{error}") from error
     numbers_learned = total_cost(model).parameters
     widest = max((layer.receptive_field_px for layer in layer_costs(model) if len(layer.output_shape) == 3), default=0)
     if numbers_learned > NET_MOST_PARAMETERS:
         raise NotYetError(
             f"your net has {numbers_learned:,} parameters; "
             f"{NET_MOST_PARAMETERS:,} are allowed. Fewer filters, or 1x1 ones",
-            f"你的網路有 {numbers_learned:,} 個參數,上限是 {NET_MOST_PARAMETERS:,}。請減少濾鏡,或改用 1x1",
+            f"你的網路有 {numbers_learned:,} 個參數，上限是 {NET_MOST_PARAMETERS:,}。請減少濾鏡，或改用 1x1",
         )
     if widest < NET_LEAST_REACH_PX:
         raise NotYetError(
             f"one place of your last cube sees {widest} px of the photo; "
             f"{NET_LEAST_REACH_PX} are wanted. Pools and strides widen it",
-            f"最後一個立方體的一格只看得到相片的 {widest} px,至少要 {NET_LEAST_REACH_PX} px。池化與步幅會讓它變寬",
+            f"最後一個立方體的一格只看得到相片的 {widest} px，至少要 {NET_LEAST_REACH_PX} px。池化與步幅會讓它變寬",
         )
     return pick(
         f"{numbers_learned:,} parameters, and each place of the last cube sees {widest} px of the photo",
-        f"{numbers_learned:,} 個參數,最後一個立方體的每一格看得到相片的 {widest} px",
+        f"{numbers_learned:,} 個參數，最後一個立方體的每一格看得到相片的 {widest} px",
     )
 
 

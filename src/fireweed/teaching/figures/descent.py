@@ -30,14 +30,14 @@ def show_descent(
     ends = "; ".join(
         pick(
             f"{name}: {len(path) - 1} steps, ends at height "
-            f"{float(height(*path[-1])):.2f}", f"{name}:{len(path) - 1} 步,終點高度 {float(height(*path[-1])):.2f}")
+            f"{float(height(*path[-1])):.2f}", f"{name}:{len(path) - 1} 步，終點高度 {float(height(*path[-1])):.2f}")
         for name, path in paths.items()
     )  # fmt: skip
     return finish(
         drawing,
         pick(
             f"Paths over a surface seen from above, and their height by step. {ends}",
-            f"由上往下看的曲面與下降路徑,以及每一步的高度。{ends}",
+            f"由上往下看的曲面與下降路徑，以及每一步的高度。{ends}",
         ),
     )
 
@@ -58,7 +58,7 @@ def show_paths(
         drawing,
         pick(
             f"Paths from a circle to a square over the loss seen from above; loss at the end: {ends}",
-            f"由圓圈走到方塊的路徑,背景為損失的等高線;終點的損失:{ends}",
+            f"由圓圈走到方塊的路徑，背景為損失的等高線；終點的損失：{ends}",
         ),
     )
 

@@ -44,8 +44,8 @@ def show_rates(rates: Mapping[str, float], is_marked: bool = True) -> Figure:
     place.invert_yaxis()
     place.set_xlabel(pick("photos a second", "每秒張數"))
     told = ", ".join(f"{name} {rate:,.0f}" for name, rate in rates.items())
-    ending = pick(f"; the slowest is {slowest}", f";最慢的是{slowest}") if is_marked else ""
-    return finish(drawing, pick(f"Bars of photos a second: {told}", f"每秒張數的長條圖:{told}") + ending)
+    ending = pick(f"; the slowest is {slowest}", f"；最慢的是{slowest}") if is_marked else ""
+    return finish(drawing, pick(f"Bars of photos a second: {told}", f"每秒張數的長條圖：{told}") + ending)
 
 
 def show_timeline(prepare_seconds: float, train_seconds: float, batches: int = 5) -> Figure:
@@ -55,7 +55,7 @@ def show_timeline(prepare_seconds: float, train_seconds: float, batches: int = 5
     ahead = _overlapped(prepare_seconds, train_seconds, batches)
     plans = (
         (pick("in turn", "輪流"), [(start, start + prepare_seconds) for start in in_turn]),
-        (pick("ahead (prefetch)", "預先(prefetch)"), ahead),
+        (pick("ahead (prefetch)", "預先（prefetch）"), ahead),
     )
     ends = []
     for place, (title, starts) in zip(axes, plans, strict=True):
@@ -72,8 +72,8 @@ def show_timeline(prepare_seconds: float, train_seconds: float, batches: int = 5
         f"{batches} batches, each prepared in {prepare_seconds * 1000:.0f} ms and trained on in "
         f"{train_seconds * 1000:.0f} ms: in turn they take {ends[0] * 1000:.0f} ms, "
         f"prepared ahead {ends[1] * 1000:.0f} ms",
-        f"{batches} 個批次,每個準備 {prepare_seconds * 1000:.0f} 毫秒、訓練 {train_seconds * 1000:.0f} 毫秒:"
-        f"輪流進行共 {ends[0] * 1000:.0f} 毫秒,預先準備共 {ends[1] * 1000:.0f} 毫秒",
+        f"{batches} 個批次，每個準備 {prepare_seconds * 1000:.0f} 毫秒、訓練 {train_seconds * 1000:.0f} 毫秒："
+        f"輪流進行共 {ends[0] * 1000:.0f} 毫秒，預先準備共 {ends[1] * 1000:.0f} 毫秒",
     ))  # fmt: skip
 
 
@@ -92,7 +92,7 @@ def show_same_losses(one: Sequence[float], several: Sequence[float], devices: in
     return finish(drawing, pick(
         f"Losses of {len(one)} steps, from {one[0]:.3f} to {one[-1]:.3f}; "
         f"on {devices} devices the same within {apart:.1g}",
-        f"{len(one)} 步的損失,由 {one[0]:.3f} 到 {one[-1]:.3f};{devices} 個裝置的損失相同,相差至多 {apart:.1g}",
+        f"{len(one)} 步的損失，由 {one[0]:.3f} 到 {one[-1]:.3f}；{devices} 個裝置的損失相同，相差至多 {apart:.1g}",
     ))  # fmt: skip
 
 
@@ -107,7 +107,7 @@ def show_moves(moves: Mapping[str, Mapping[str, float]]) -> Figure:
     place.set_ylim(len(layers) - 0.5, -0.5)
     place.set_xscale("log")
     place.grid(axis="x", color=GREY, linewidth=0.3)
-    place.set_xlabel(pick("moved by one step, as a share of the weights", "一步移動多少(相對於權重大小)"))
+    place.set_xlabel(pick("moved by one step, as a share of the weights", "一步移動多少（相對於權重大小）"))
     legend(place)
     told = "; ".join(
         pick(
@@ -120,7 +120,7 @@ def show_moves(moves: Mapping[str, Mapping[str, float]]) -> Figure:
         drawing,
         pick(
             f"How far one step moves the weights of {len(layers)} layers, relative to their size: {told}",
-            f"一步使 {len(layers)} 層的權重移動多少(相對於權重大小):{told}",
+            f"一步使 {len(layers)} 層的權重移動多少（相對於權重大小）：{told}",
         ),
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from fireweed.teaching.figure import (
+    BLUE,
     GREY,
     INK,
     LINE_COLORS,
@@ -38,7 +39,7 @@ def show_window(values: np.ndarray, weights: np.ndarray, row: int, column: int) 
     alt = pick(
         f"A {high} by {wide} window on a grid of numbers, the filter's weights, and the answer at the window's place: "
         f"{sums} = {answers[row, column]:g}",
-        f"數字方格上一個 {high}×{wide} 的視窗、濾鏡的權重,以及視窗位置的輸出:{sums} = {answers[row, column]:g}",
+        f"數字方格上一個 {high}×{wide} 的視窗、濾鏡的權重，以及視窗位置的輸出：{sums} = {answers[row, column]:g}",
     )
     return finish(drawing, alt)
 
@@ -52,12 +53,15 @@ def show_answers(photo: np.ndarray, filters: Mapping[str, np.ndarray], answers: 
         signed_picture(axes[number], weights, name)
         signed_picture(axes[len(filters) + 1 + number], answers[name])
     names = ", ".join(filters)
-    return finish(drawing, pick(
+    return finish(
+        drawing,
+        pick(
             f"A photo, the filters {names}, and below each its answer over the "
             "photo: strong, orange or blue, where the photo "
-        "looks like the filter",
-        f"一張相片、濾鏡({names})與各自在整張相片上的輸出:相片像濾鏡的地方,輸出強烈(橘或藍)",
-    ))  # fmt: skip
+            "looks like the filter",
+            f"一張相片、濾鏡（{names}）與各自在整張相片上的輸出：相片像濾鏡的地方，輸出強烈（橘或藍）",
+        ),
+    )
 
 
 def show_channels(photo: np.ndarray) -> Figure:
@@ -94,7 +98,7 @@ def show_cubes(shapes: Mapping[str, tuple[int, int, int]]) -> Figure:
     bare(place)
     return finish(
         drawing,
-        pick("Cubes of numbers, height by width by channels: ", "數字的立方體(高×寬×通道):") + " → ".join(names),
+        pick("Cubes of numbers, height by width by channels: ", "數字的立方體（高×寬×通道）：") + " → ".join(names),
     )
 
 
@@ -108,10 +112,13 @@ def show_filters(weights: np.ndarray, columns: int = 8) -> Figure:
         one = weights[..., number]
         spread = float(np.abs(one).max()) or 1.0
         picture(axes[number], 0.5 + one / (2 * spread))
-    return finish(drawing, pick(
-        f"The {count} filters of the first layer as small colour pictures: grey where a weight is zero",
-        f"第一層的 {count} 個濾鏡畫成小彩色圖:權重為零處為灰色",
-    ))  # fmt: skip
+    return finish(
+        drawing,
+        pick(
+            f"The {count} filters of the first layer as small colour pictures: grey where a weight is zero",
+            f"第一層的 {count} 個濾鏡畫成小彩色圖：權重為零處為灰色",
+        ),
+    )
 
 
 def show_maps(photo: np.ndarray, maps: Mapping[str, np.ndarray], columns: int = 8) -> Figure:
@@ -135,7 +142,7 @@ def show_maps(photo: np.ndarray, maps: Mapping[str, np.ndarray], columns: int = 
         drawing,
         pick(
             f"A photo and the feature maps of layers: {told}; the later, the coarser",
-            f"一張相片與各層的特徵圖:{told};越後面越粗略",
+            f"一張相片與各層的特徵圖：{told}；越後面越粗略",
         ),
     )
 
@@ -145,24 +152,30 @@ def show_windows(values: np.ndarray, strided: np.ndarray, pooled: np.ndarray) ->
     drawing, axes = sheet(1, 3, 2.4, 2.6)
     number_grid(axes[0], values, pick("before", "之前"), [(0, 0, 2, 2), (0, 2, 2, 2)])
     number_grid(
-        axes[1], strided, pick("every second one (stride 2)", "每隔一個取一個(步幅 2)"), [(0, 0, 1, 1), (0, 1, 1, 1)]
+        axes[1], strided, pick("every second one (stride 2)", "每隔一個取一個（步幅 2）"), [(0, 0, 1, 1), (0, 1, 1, 1)]
     )
     number_grid(axes[2], pooled, pick("the largest of each 2×2", "每個 2×2 的最大值"), [(0, 0, 1, 1), (0, 1, 1, 1)])
-    return finish(drawing, pick(
+    return finish(
+        drawing,
+        pick(
             f"A grid of {values.shape[0]} by {values.shape[1]} numbers; stride 2 keeps "
             f"{strided.tolist()}; max-pooling keeps {pooled.tolist()}",
-        f"{values.shape[0]}×{values.shape[1]} 的數字方格;步幅 2 留下 {strided.tolist()};最大池化留下 {pooled.tolist()}",
-    ))  # fmt: skip
+            f"{values.shape[0]}×{values.shape[1]} 的數字方格；"
+            f"步幅 2 留下 {strided.tolist()}；最大池化留下 {pooled.tolist()}",
+        ),
+    )
 
 
 def show_reach(reaches: Mapping[str, np.ndarray]) -> Figure:
     """Show for several stacks of layers which pixels of the input reach one output, as patterns of squares."""
+    from matplotlib.colors import ListedColormap
+
     drawing, axes = sheet(1, len(reaches), 2.1, 2.4)
     told = []
     for place, (name, reach) in zip(axes, reaches.items(), strict=True):
         seen = np.abs(reach) > 0
         high, wide = (int(np.ptp(np.nonzero(seen)[axis])) + 1 for axis in (0, 1))
-        picture(place, np.where(seen, 1.0, np.nan), name, cmap="cividis", vmin=0, vmax=1.6)
+        picture(place, np.where(seen, 1.0, np.nan), name, cmap=ListedColormap([BLUE]))
         place.set_xticks(np.arange(-0.5, reach.shape[1]), [])
         place.set_yticks(np.arange(-0.5, reach.shape[0]), [])
         place.grid(color=GREY, linewidth=0.5)
@@ -171,7 +184,7 @@ def show_reach(reaches: Mapping[str, np.ndarray]) -> Figure:
         place.set_xlabel(f"{high} × {wide}", color=INK)
         told.append(f"{name} {high}×{wide}")
     return finish(
-        drawing, pick("Pixels that reach one output (a dot): ", "影響一個輸出(圓點)的像素:") + ", ".join(told)
+        drawing, pick("Pixels that reach one output (a dot): ", "影響一個輸出（圓點）的像素：") + ", ".join(told)
     )
 
 

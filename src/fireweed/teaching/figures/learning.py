@@ -9,7 +9,9 @@ from fireweed.teaching.figure import BLUE, DASHES, INK, ORANGE, Figure, bare, fi
 from fireweed.teaching.language import pick
 
 _NET_STYLE = """<style>.lesson-net text{fill:currentColor;font:12px system-ui,sans-serif}
-.lesson-net .name{font-weight:600}.lesson-net rect{fill:none;stroke:#8a8a8a;stroke-width:1.5}
+.lesson-net .box-title{font-weight:600}
+.lesson-net .box-detail,.lesson-net .box-small{font-size:11px;font-weight:400}
+.lesson-net rect{fill:none;stroke:#8a8a8a;stroke-width:1.5}
 .lesson-net path{fill:none;stroke:#8a8a8a;stroke-width:1.5}</style>"""
 
 
@@ -32,10 +34,13 @@ def show_curves(histories: Mapping[str, Mapping[str, Sequence[float]]]) -> Figur
         )
         place.set(ylim=(0, 1.02), title=name, xlabel=pick("epoch", "週期"))
         legend(place, "lower right")
-        told.append(pick(
-            f"{name}: training ends at {history['accuracy'][-1]:.0%}, validation at {history['val_accuracy'][-1]:.0%}",
-            f"{name}:訓練準確率最後為 {history['accuracy'][-1]:.0%},驗證為 {history['val_accuracy'][-1]:.0%}",
-        ))  # fmt: skip
+        told.append(
+            pick(
+                f"{name}: training ends at {history['accuracy'][-1]:.0%}, "
+                f"validation at {history['val_accuracy'][-1]:.0%}",
+                f"{name}：訓練準確率最後為 {history['accuracy'][-1]:.0%}，驗證為 {history['val_accuracy'][-1]:.0%}",
+            )
+        )
     axes[0].set_ylabel(pick("accuracy", "準確率"))
     return finish(drawing, pick("Accuracy by epoch. ", "各週期的準確率。") + "; ".join(told))
 
@@ -54,13 +59,16 @@ def show_answered(
         for side in place.spines.values():
             side.set(color=BLUE if is_right else ORANGE, linewidth=3, linestyle="-" if is_right else DASHES[1])
         if not is_right:
-            place.set_xlabel(pick("is: ", "應為:") + classes[label], color=INK)
+            place.set_xlabel(pick("is: ", "應為：") + classes[label], color=INK)
     right = int((answers == labels).sum())
-    return finish(drawing, pick(
+    return finish(
+        drawing,
+        pick(
             f"{len(photos)} photos with the net's answers: {right} right (✓, solid "
             f"frame), {len(photos) - right} wrong (✗, dashed frame)",
-        f"{len(photos)} 張相片與網路的答案:{right} 張答對(✓ 實線框),{len(photos) - right} 張答錯(✗ 虛線框)",
-    ))  # fmt: skip
+            f"{len(photos)} 張相片與網路的答案：{right} 張答對（✓ 實線框），{len(photos) - right} 張答錯（✗ 虛線框）",
+        ),
+    )
 
 
 def show_net(model: Any, side: int | None = None) -> Figure:
@@ -71,4 +79,4 @@ def show_net(model: Any, side: int | None = None) -> Figure:
     layers = layer_costs(model, side)
     svg = f'<div class="lesson-net">{_NET_STYLE}{draw_net(layers)}</div>'
     told = ", ".join(f"{layer.kind} {'×'.join(map(str, layer.output_shape))}" for layer in layers)
-    return Figure(svg, pick(f"The net from photo to answer: {told}", f"網路由相片到答案:{told}"))
+    return Figure(svg, pick(f"The net from photo to answer: {told}", f"網路由相片到答案：{told}"))

@@ -42,14 +42,14 @@ def show_systolic(photos: np.ndarray, weights: np.ndarray, steps: Sequence[int])
         bare(place)
         told.append(pick(
             f"step {step}: {len(working)} of {inner * columns} units at work, {len(done)} of {rows * columns} sums out",
-            f"第 {step} 步:{inner * columns} 個單元中有 {len(working)} 個在工作,"
+            f"第 {step} 步：{inner * columns} 個單元中有 {len(working)} 個在工作，"
             f"{rows * columns} 個總和已流出 {len(done)} 個",
         ))  # fmt: skip
     return finish(
         drawing,
         pick(
             "A square of multiplying units; numbers enter from the left, sums leave below. ",
-            "乘法單元排成的方陣;數字由左邊流入,總和由下方流出。",
+            "乘法單元排成的方陣；數字由左邊流入，總和由下方流出。",
         )
         + "; ".join(told),
     )
@@ -67,7 +67,7 @@ def show_bits(formats: Mapping[str, tuple[int, int]]) -> Figure:
         place.text(-0.5, 1.6 * row + 0.5, name, ha="right", va="center", color=INK, fontweight="bold")
         told.append(pick(
             f"{name}: 1 for the sign, {exponents} for the exponent, {fractions} for the fraction",
-            f"{name}:符號 1 個,指數 {exponents} 個,小數 {fractions} 個",
+            f"{name}：符號 1 個，指數 {exponents} 個，小數 {fractions} 個",
         ))  # fmt: skip
     widest = 1 + max(sum(bits) for bits in formats.values())
     place.set(xlim=(-5, widest + 0.1), ylim=(1.6 * len(formats) - 0.4, -0.2), aspect="equal")
@@ -93,13 +93,13 @@ def show_ring(states: Sequence[np.ndarray], steps: Sequence[int]) -> Figure:
         bare(place)
         told.append(pick(
             f"after step {step} {int(is_done.sum())} of {is_done.size} pieces are sums of all devices",
-            f"第 {step} 步之後,{is_done.size} 段中有 {int(is_done.sum())} 段是所有裝置的總和",
+            f"第 {step} 步之後，{is_done.size} 段中有 {int(is_done.sum())} 段是所有裝置的總和",
         ))  # fmt: skip
     return finish(
         drawing,
         pick(
             "What each device holds, a row a device and a column a piece of the gradients: ",
-            "各裝置手上的數字,一列是一個裝置,一欄是梯度的一段:",
+            "各裝置手上的數字，一列是一個裝置，一欄是梯度的一段：",
         )
         + "; ".join(told),
     )

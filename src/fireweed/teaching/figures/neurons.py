@@ -36,7 +36,7 @@ def show_neuron(inputs: Sequence[float], weights: Sequence[float], bias: float) 
         f"A neuron: inputs {list(inputs)} times weights {list(weights)} are "
         f"added up, bias {bias:g} is added, which gives "
         f"{total:g}; relu makes {max(total, 0):g} of it",
-        f"一個神經元:輸入 {list(inputs)} 分別乘以權重 {list(weights)} 後相加,再加偏差 {bias:g},得到 {total:g};"
+        f"一個神經元：輸入 {list(inputs)} 分別乘以權重 {list(weights)} 後相加，再加偏差 {bias:g}，得到 {total:g}；"
         f"relu 輸出 {max(total, 0):g}",
     )
     return finish(drawing, alt)
@@ -79,7 +79,7 @@ def show_layers(sizes: Sequence[int], names: Sequence[str]) -> Figure:
         drawing,
         pick(
             f"A dense net, all of a column joined to all of the next: {told}",
-            f"密集神經網路,每一欄的每個圓都連到下一欄的每個圓:{told}",
+            f"密集神經網路，每一欄的每個圓都連到下一欄的每個圓：{told}",
         ),
     )
 
@@ -112,8 +112,8 @@ def show_batch_product(batch: int, inputs: int, neurons: int) -> Figure:
     alt = pick(
         f"A matrix of {batch} photos of {inputs} numbers times a matrix of weights with a column for each of {neurons} "
         "neurons; a row of the first with a column of the second gives one number of the result",
-        f"{batch} 張相片、每張 {inputs} 個數字的矩陣,乘以權重矩陣(每個神經元一欄,共 "
-        f"{neurons} 欄);前者的一列與後者的一欄得出結果的一個數字",
+        f"{batch} 張相片、每張 {inputs} 個數字的矩陣，乘以權重矩陣（每個神經元一欄，共 "
+        f"{neurons} 欄）；前者的一列與後者的一欄得出結果的一個數字",
     )
     return finish(drawing, alt)
 
@@ -131,7 +131,7 @@ def show_softmax(logits: np.ndarray, probabilities: np.ndarray, names: Sequence[
         place.margins(x=0.25)
         place.set_title(title)
     told = ", ".join(f"{n} {a:.2f} → {b:.2f}" for n, a, b in zip(names, logits, probabilities, strict=True))
-    return finish(drawing, pick(f"Bars of logits and of probabilities: {told}", f"logits 與機率的長條圖:{told}"))
+    return finish(drawing, pick(f"Bars of logits and of probabilities: {told}", f"logits 與機率的長條圖：{told}"))
 
 
 def show_loss(probability: float) -> Figure:
@@ -147,7 +147,7 @@ def show_loss(probability: float) -> Figure:
     alt = pick(
         "A curve that falls from above 5 near probability 0 to 0 at "
         f"probability 1; at {probability:.2f} it is {loss:.2f}",
-        f"曲線由機率接近 0 時的 5 以上,降到機率 1 時的 0;在 {probability:.2f} 處為 {loss:.2f}",
+        f"曲線由機率接近 0 時的 5 以上，降到機率 1 時的 0；在 {probability:.2f} 處為 {loss:.2f}",
     )
     return finish(drawing, alt)
 
@@ -159,10 +159,13 @@ def show_weights(weights: np.ndarray, titles: Sequence[str], columns: int = 5) -
         bare(place)
     for place, values, title in zip(axes, weights, titles, strict=False):
         signed_picture(place, values, title)
-    return finish(drawing, pick(
-        f"The weights of {len(weights)} neurons as pictures: orange above zero, blue below, pale near zero",
-        f"{len(weights)} 個神經元的權重畫成圖:橘色為正,藍色為負,淺色接近零",
-    ))  # fmt: skip
+    return finish(
+        drawing,
+        pick(
+            f"The weights of {len(weights)} neurons as pictures: orange above zero, blue below, pale near zero",
+            f"{len(weights)} 個神經元的權重畫成圖：橘色為正，藍色為負，淺色接近零",
+        ),
+    )
 
 
 def _heights(size: int) -> list[float]:

@@ -17,7 +17,7 @@ def show_photos(photos: np.ndarray, names: Sequence[str], columns: int = 5) -> F
     for place, photo, name in zip(axes, photos, names, strict=False):
         picture(place, photo, name)
     listed = ", ".join(names)
-    return finish(drawing, pick(f"{len(photos)} photos: {listed}", f"{len(photos)} 張相片:{listed}"))
+    return finish(drawing, pick(f"{len(photos)} photos: {listed}", f"{len(photos)} 張相片：{listed}"))
 
 
 def show_numbers(photo: np.ndarray, row: int, column: int, count: int = 5) -> Figure:
@@ -42,7 +42,7 @@ def show_numbers(photo: np.ndarray, row: int, column: int, count: int = 5) -> Fi
         f"A photo of {side} by {side} pixels, and the {count} by {count} "
         "pixels within a frame as three tables of numbers "
         "from 0 to 255: one for red, one for green, one for blue",
-        f"一張 {side}×{side} 像素的相片,框內 {count}×{count} 個像素寫成三張 0 到 255 的數字表:紅、綠、藍各一張",
+        f"一張 {side}×{side} 像素的相片，框內 {count}×{count} 個像素寫成三張 0 到 255 的數字表：紅、綠、藍各一張",
     )
     return finish(drawing, alt)
 
@@ -70,7 +70,7 @@ def show_features(
         f"Each photo a point, {axes_names[0]} to the right and {axes_names[1]} "
         f"upwards: triangles are {names[0]}, circles "
         f"{names[1]}; the two clouds overlap in part",
-        f"每張相片是一個點,橫軸為{axes_names[0]},縱軸為{axes_names[1]}:三角形是{names[0]},圓圈是{names[1]},兩群有一部分重疊",
+        f"每張相片是一個點，橫軸為{axes_names[0]}，縱軸為{axes_names[1]}：三角形是{names[0]}，圓圈是{names[1]}，兩群有一部分重疊",
     )
     return finish(drawing, alt)
 
