@@ -585,7 +585,7 @@ print(f"bfloat16，直接存：{float(ml_dtypes.bfloat16(gradient)):.3g}")
 
 # %% [markdown]
 # 在 Keras：建立模型之前先呼叫 `keras.config.set_dtype_policy("mixed_bfloat16")`；用 `mixed_float16` 時會自動加上 `LossScaleOptimizer`。在
-# Fireweed:`--precision`；沒指定時，它會選裝置擅長的精確度，並說明原因。
+# Fireweed 則是 `--precision`；沒指定時，它會選裝置擅長的精確度，並說明原因。
 #
 # ## 7. 多個裝置，一個批次
 #
@@ -696,8 +696,8 @@ for devices in (2, 8, 256):
 # |---|---|---|
 # | v2（原教材所用） | 2 個核心，各有一個 128×128 的 MXU 和一個 VPU | 每板 4 顆晶片 = 8 個核心，經網路連線；Pod 最多 512 個核心 |
 # | v3 | 2 個核心，各有兩個 MXU | Pod 最多 2,048 個核心 |
-# | v5e | 1 個核心，四個 MXU,16 GB | 每台機器 1、4 或 8 顆晶片；Pod 最多 256 顆 |
-# | v6e | 1 個核心，兩個 256×256 的 MXU,32 GB | 每台機器 1、4 或 8 顆晶片；Pod 最多 256 顆 |
+# | v5e | 1 個核心，四個 MXU、16 GB 記憶體 | 每台機器 1、4 或 8 顆晶片；Pod 最多 256 顆 |
+# | v6e | 1 個核心，兩個 256×256 的 MXU、32 GB 記憶體 | 每台機器 1、4 或 8 顆晶片；Pod 最多 256 顆 |
 # | TPU7x | 2 個核心，192 GB | 每台機器 4 顆晶片；Pod 最多 9,216 顆 |
 #
 # v2 的電路板裝在另一台機器裡，筆記本要透過網路連過去（`TPU_NAME` 和 `TPUClusterResolver` 就是為此而設）。如今你的程式直接在插著晶片的那台
@@ -835,7 +835,7 @@ figures.show_moves(
 # ```
 #
 # 別忘了最後一行：它是按小時計費的。這個介面[不再支援新的晶片](https://docs.cloud.google.com/tpu/docs/create-tpu-vm)；從 TPU7x 起，TPU 是 Compute Engine 與 Kubernetes 的機器類型。原教材所說的
-# AI Platform（筆記本與訓練工作）已經停用（訓練工作在 2025 年 1 月結束）；接替它的是 Vertex AI,2026 年起改稱 Gemini Enterprise Agent
+# AI Platform（筆記本與訓練工作）已經停用（訓練工作在 2025 年 1 月結束）；接替它的是 Vertex AI，自 2026 年起改稱 Gemini Enterprise Agent
 # Platform。
 #
 # 不論你用的是什麼機器，這會告訴你有什麼裝置、訓練會用哪一個：
@@ -850,7 +850,7 @@ print("在終端機：fireweed devices；加上 --check 會做一次簡短的訓
 # %% [markdown]
 # **私人值區裡的相片。** 公開值區裡的分片不必登入就能讀。私人的則要讓程式知道你是誰，而且你要有讀取權限（角色「Storage 物件檢視者」）：
 #
-# * 在 Colab:`authenticate_user` 會開啟視窗，讓你選擇帳號；
+# * 在 Colab：程式呼叫的 `authenticate_user` 會開啟視窗，讓你選擇帳號；
 # * 在 Kaggle：先在 Add-ons > Google Cloud SDK 連結一次 Google 帳號；下面的程式會從那裡取得憑證；
 # * 在 Google Cloud 的機器上：使用該機器的服務帳戶，請把角色授予它；
 # * 在自己的機器上：執行一次 `gcloud auth application-default login`。

@@ -41,6 +41,7 @@ def show_rates(rates: Mapping[str, float], is_marked: bool = True) -> Figure:
     place.set_yticks(range(len(rates)), list(rates))
     place.set_xscale("log")
     place.set_xlim(low, max(rates.values()) * 8)
+    place.xaxis.set_major_formatter(lambda rate, _: f"{rate:,.0f}")
     place.invert_yaxis()
     place.set_xlabel(pick("photos a second", "每秒張數"))
     told = ", ".join(f"{name} {rate:,.0f}" for name, rate in rates.items())
@@ -98,6 +99,8 @@ def show_same_losses(one: Sequence[float], several: Sequence[float], devices: in
 
 def show_moves(moves: Mapping[str, Mapping[str, float]]) -> Figure:
     """Show how far one step moves each layer's weights, as a share of their size: a sign for each optimizer."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
     layers = list(next(iter(moves.values())))
     drawing, (place,) = sheet(1, 1, 6.0, 0.32 * len(layers) + 0.9)
     for number, (name, shares) in enumerate(moves.items()):
@@ -106,6 +109,9 @@ def show_moves(moves: Mapping[str, Mapping[str, float]]) -> Figure:
     place.set_yticks(range(len(layers)), layers)
     place.set_ylim(len(layers) - 0.5, -0.5)
     place.set_xscale("log")
+    place.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    place.xaxis.set_minor_locator(NullLocator())
+    place.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
     place.grid(axis="x", color=GREY, linewidth=0.3)
     place.set_xlabel(pick("moved by one step, as a share of the weights", "一步移動多少（相對於權重大小）"))
     legend(place)
