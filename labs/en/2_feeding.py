@@ -346,16 +346,16 @@ def epoch_seconds(dataset, train_seconds):
     return time.perf_counter() - start
 
 
-def best_of_three(
+def best_of_five(
     dataset, train_seconds
 ):  # other programs disturb; the quickest was disturbed least
-    return min(epoch_seconds(dataset, train_seconds) for _ in range(3))
+    return min(epoch_seconds(dataset, train_seconds) for _ in range(5))
 
 
 count = len(chosen) // batch
-prepare_seconds = best_of_three(preparing, 0) / count
-in_turn = best_of_three(preparing, prepare_seconds)
-ahead = best_of_three(preparing.prefetch(2), prepare_seconds)
+prepare_seconds = best_of_five(preparing, 0) / count
+in_turn = best_of_five(preparing, prepare_seconds)
+ahead = best_of_five(preparing.prefetch(2), prepare_seconds)
 print(f"{count} batches in turn: {in_turn * 1000:.0f} ms; prefetched: {ahead * 1000:.0f} ms")
 figures.show_timeline(prepare_seconds, prepare_seconds)
 

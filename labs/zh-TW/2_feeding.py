@@ -334,14 +334,14 @@ def epoch_seconds(dataset, train_seconds):
     return time.perf_counter() - start
 
 
-def best_of_three(dataset, train_seconds):  # 其他程式會干擾；最快的一次受干擾最少
-    return min(epoch_seconds(dataset, train_seconds) for _ in range(3))
+def best_of_five(dataset, train_seconds):  # 其他程式會干擾；最快的一次受干擾最少
+    return min(epoch_seconds(dataset, train_seconds) for _ in range(5))
 
 
 count = len(chosen) // batch
-prepare_seconds = best_of_three(preparing, 0) / count
-in_turn = best_of_three(preparing, prepare_seconds)
-ahead = best_of_three(preparing.prefetch(2), prepare_seconds)
+prepare_seconds = best_of_five(preparing, 0) / count
+in_turn = best_of_five(preparing, prepare_seconds)
+ahead = best_of_five(preparing.prefetch(2), prepare_seconds)
 print(f"{count} 個批次輪流進行：{in_turn * 1000:.0f} 毫秒；預先擷取：{ahead * 1000:.0f} 毫秒")
 figures.show_timeline(prepare_seconds, prepare_seconds)
 
