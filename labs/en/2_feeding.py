@@ -330,11 +330,14 @@ figures.show_rates(flow, is_marked=False)
 #
 # What prefetch does shows best on a timeline. We measure how long a batch takes to prepare without a cache, and let a
 # pretended chip train on it for as long: it sleeps, which leaves the processors free, as a real accelerator does. (Where you
-# forget to prefetch, today's TensorFlow does it by itself. To see the difference, `by_hand` turns that off.)
+# forget to prefetch, or to run a map in parallel, today's TensorFlow does it by itself. To see the difference, `by_hand` turns
+# that off.)
 
 # %%
 by_hand = tf.data.Options()
-by_hand.experimental_optimization.inject_prefetch = False
+by_hand.autotune.enabled = False
+for name in ("apply_default_optimizations", "inject_prefetch", "map_parallelization"):
+    setattr(by_hand.experimental_optimization, name, False)
 preparing = records.map(photo_of).map(change).batch(batch, drop_remainder=True)
 preparing = preparing.with_options(by_hand)
 

@@ -318,11 +318,13 @@ figures.show_rates(flow, is_marked=False)
 # 所有正方形，就一次放進去。訓練花了多少時間等相片，寫在 `history.csv` 的 `share_of_seconds_waited` 欄。）
 #
 # 預先擷取的作用，畫成時間軸最清楚。我們先量出沒有快取時準備一個批次要多久，再讓一顆假想的晶片用同樣長的時間訓練：它只是睡覺，
-# 處理器因此空著，就像真的有加速器一樣。（忘了寫 prefetch 時，現在的 TensorFlow 會自動補上。為了看出差別，`by_hand` 把這項功能關掉。）
+# 處理器因此空著，就像真的有加速器一樣。（忘了預先擷取、忘了平行處理時，現在的 TensorFlow 會自動補上。為了看出差別，`by_hand` 把這項功能關掉。）
 
 # %%
 by_hand = tf.data.Options()
-by_hand.experimental_optimization.inject_prefetch = False
+by_hand.autotune.enabled = False
+for name in ("apply_default_optimizations", "inject_prefetch", "map_parallelization"):
+    setattr(by_hand.experimental_optimization, name, False)
 preparing = records.map(photo_of).map(change).batch(batch, drop_remainder=True)
 preparing = preparing.with_options(by_hand)
 
