@@ -71,4 +71,44 @@ NEARLY_RIGHT = {
         "sees too little": "line = 'conv 16 | pool | conv 16 | pool | conv 16 | gap'",
         "no such word": "line = 'conf 16 | pool | gap'",
     },
+    "read_record": {
+        "bytes not decoded": """def read_record(record):
+    found = tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature([], tf.string), "class": tf.io.FixedLenFeature([], tf.int64)})
+    return found["image"], found["class"]""",
+        "scaled to 0..1": """def read_record(record):
+    found = tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature([], tf.string), "class": tf.io.FixedLenFeature([], tf.int64)})
+    return tf.io.decode_jpeg(found["image"], channels=3) / 255, found["class"]""",
+        "grey stays grey": """def read_record(record):
+    found = tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature([], tf.string), "class": tf.io.FixedLenFeature([], tf.int64)})
+    return tf.io.decode_jpeg(found["image"]), found["class"]""",
+        "numpy in the graph": """def read_record(record):
+    found = tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature([], tf.string), "class": tf.io.FixedLenFeature([], tf.int64)})
+    return tf.io.decode_jpeg(found["image"].numpy(), channels=3), found["class"]""",
+    },
+    "pipeline_rate": {
+        "always the slowest": "pipeline_rate = lambda rates, at_once: rates.min()",
+        "always in turn": "pipeline_rate = lambda rates, at_once: 1 / (1 / rates).sum()",
+        "the mean": "pipeline_rate = lambda rates, at_once: rates.min() if at_once else rates.mean()",
+    },
+    "busy_share": {
+        "the way down left out": "busy_share = lambda rows, side: rows / (rows + side - 1)",
+        "off by two": "busy_share = lambda rows, side: rows / (rows + 2 * side)",
+        "no share": "busy_share = lambda rows, side: rows",
+    },
+    "to_bfloat16": {
+        "rounded": "import ml_dtypes; to_bfloat16 = lambda values: values.astype(ml_dtypes.bfloat16).astype(np.float32)",
+        "float16": "to_bfloat16 = lambda values: values.astype(np.float16).astype(np.float32)",
+        "the lower half": "to_bfloat16 = lambda values: (values.view(np.uint32) & np.uint32(0xFFFF)).view(np.float32)",
+        "not read as float": "to_bfloat16 = lambda values: values.view(np.uint32) & np.uint32(0xFFFF0000)",
+    },
+    "combined": {
+        "the mean of means": "combined = lambda gradients, counts: gradients.mean(axis=0)",
+        "the sum": "combined = lambda gradients, counts: gradients.sum(axis=0)",
+        "divided by replicas": "combined = lambda gradients, counts: (gradients * counts[:, None]).sum(axis=0) / len(counts)",
+    },
+    "sent_numbers": {
+        "one round": "sent_numbers = lambda devices, weights: (devices - 1) * weights / devices",
+        "all to all": "sent_numbers = lambda devices, weights: (devices - 1) * weights",
+        "as many steps as devices": "sent_numbers = lambda devices, weights: 2 * weights",
+    },
 }
