@@ -155,7 +155,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_training(make_photos, tm
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     data = make_photos({"a": 8, "b": 8})
-    monkeypatch.setattr("fireweed.api.training.tempfile.TemporaryFile", refuse)
+    monkeypatch.setattr("fireweed.api.run_folders.tempfile.TemporaryFile", refuse)
     with pytest.raises(FireweedError, match="no permission to write"):
         train(data, tmp_path / "run")
     assert not (tmp_path / "run").exists()
