@@ -249,7 +249,7 @@ def test_a_run_of_some_minutes_goes_on_with_its_own_random_backbone_and_no_more_
     )  # fmt: skip
     original = featuring.train
 
-    def stopped(*arguments):
+    def stopped(*arguments, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(featuring, "train", stopped)

@@ -204,7 +204,7 @@ def test_a_run_of_some_minutes_ends_by_the_clock_and_goes_on_where_it_was_stoppe
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("fireweed.training.train.write_checkpoint", stopped)
+        patch.setattr("fireweed.training.saving.write_checkpoint", stopped)
         train(data, tmp_path / "run", **asked)
     frozen = RunFolder(tmp_path / "run").resolved()
     began = time.monotonic()
