@@ -11,6 +11,7 @@ from fireweed.teaching.figures.filters import (
     show_window,
     show_windows,
 )
+from fireweed.teaching.figures.finetuning import show_asked, show_old_and_new, show_rates
 from fireweed.teaching.figures.learning import show_answered, show_curves, show_net
 from fireweed.teaching.figures.neurons import (
     show_activations,
@@ -21,29 +22,45 @@ from fireweed.teaching.figures.neurons import (
     show_softmax,
     show_weights,
 )
+from fireweed.teaching.figures.norms import show_changes, show_differences, show_following, show_spreads
 from fireweed.teaching.figures.pixels import show_features, show_numbers, show_photos
+from fireweed.teaching.figures.separable import show_shares, show_two_stages
+from fireweed.teaching.figures.tries import show_costs, show_curves_together, show_goals, show_tries
 
 __all__ = [
     "show_activations",
     "show_answered",
     "show_answers",
+    "show_asked",
     "show_batch_product",
+    "show_changes",
     "show_channels",
+    "show_costs",
     "show_cubes",
     "show_curves",
+    "show_curves_together",
     "show_descent",
+    "show_differences",
     "show_features",
     "show_filters",
+    "show_following",
+    "show_goals",
     "show_layers",
     "show_loss",
     "show_maps",
     "show_net",
     "show_neuron",
     "show_numbers",
+    "show_old_and_new",
     "show_paths",
     "show_photos",
+    "show_rates",
     "show_reach",
+    "show_shares",
     "show_softmax",
+    "show_spreads",
+    "show_tries",
+    "show_two_stages",
     "show_weights",
     "show_window",
     "show_windows",
