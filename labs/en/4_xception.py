@@ -124,7 +124,7 @@ checks.check_separable(separable)
 
 # %% tags=["exercise", "both_weights"]
 def both_weights(side, channels, filters):
-    return ..., ...
+    return ...
 
 
 # %% tags=["check", "both_weights"]
@@ -150,7 +150,7 @@ checks.check_both_weights(both_weights)
 
 # %% tags=["exercise", "both_products"]
 def both_products(side, channels, filters, height, width):
-    return ..., ...
+    return ...
 
 
 # %% tags=["check", "both_products"]
@@ -264,6 +264,8 @@ print(
 )
 
 # %%
+# Trainings here are so short that TensorFlow would compile for longer (by XLA) than they last.
+JIT = "auto" if keras.backend.backend() == "jax" else False
 FULL_RATE = 0.01  # a learning rate at which this net learns well from random weights
 
 line = "conv 24 /2 | sep 48 | pool | sep 96 | pool | sep 96 | gap"
@@ -273,6 +275,7 @@ pretrained.compile(
     optimizer=keras.optimizers.Adam(FULL_RATE),
     loss="sparse_categorical_crossentropy",
     metrics=["accuracy"],
+    jit_compile=JIT,
 )
 done = pretrained.fit(
     old_train,
@@ -357,7 +360,7 @@ def tune(rates, weights, frozen=False):
     new_head.set_weights(random_head)
     for layer in net.layers[:-1]:
         layer.trainable = not frozen
-    net.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    net.compile(optimizer="adam", loss="sparse_categorical_crossentropy", jit_compile=JIT)
     noting = Noting()
     noting.note()  # before the first step
     schedule = keras.callbacks.LearningRateScheduler(lambda epoch: float(rates[epoch]))

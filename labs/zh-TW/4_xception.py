@@ -120,7 +120,7 @@ checks.check_separable(separable)
 
 # %% tags=["exercise", "both_weights"]
 def both_weights(side, channels, filters):
-    return ..., ...
+    return ...
 
 
 # %% tags=["check", "both_weights"]
@@ -146,7 +146,7 @@ checks.check_both_weights(both_weights)
 
 # %% tags=["exercise", "both_products"]
 def both_products(side, channels, filters, height, width):
-    return ..., ...
+    return ...
 
 
 # %% tags=["check", "both_products"]
@@ -255,6 +255,8 @@ print(
 )
 
 # %%
+# 這裡的訓練很短;若讓 TensorFlow 以 XLA 編譯,編譯會比訓練還久。
+JIT = "auto" if keras.backend.backend() == "jax" else False
 FULL_RATE = 0.01  # 這個網路從隨機權重開始時學得不錯的學習率
 
 line = "conv 24 /2 | sep 48 | pool | sep 96 | pool | sep 96 | gap"
@@ -264,6 +266,7 @@ pretrained.compile(
     optimizer=keras.optimizers.Adam(FULL_RATE),
     loss="sparse_categorical_crossentropy",
     metrics=["accuracy"],
+    jit_compile=JIT,
 )
 done = pretrained.fit(
     old_train,
@@ -345,7 +348,7 @@ def tune(rates, weights, frozen=False):
     new_head.set_weights(random_head)
     for layer in net.layers[:-1]:
         layer.trainable = not frozen
-    net.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    net.compile(optimizer="adam", loss="sparse_categorical_crossentropy", jit_compile=JIT)
     noting = Noting()
     noting.note()  # 第一步之前
     schedule = keras.callbacks.LearningRateScheduler(lambda epoch: float(rates[epoch]))

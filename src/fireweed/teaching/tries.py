@@ -69,6 +69,8 @@ class Tries:
             optimizer=keras.optimizers.Adam(learning_rate),
             loss="sparse_categorical_crossentropy",
             metrics=["accuracy"],
+            # XLA on TensorFlow would compile for longer than such short trainings last; JAX cannot do without.
+            jit_compile="auto" if keras.backend.backend() == "jax" else False,
         )
         start = time.perf_counter()
         history = self._trained(model, change)

@@ -22,7 +22,7 @@ from fireweed.teaching.figures.neurons import (
     show_softmax,
     show_weights,
 )
-from fireweed.teaching.figures.norms import show_changes, show_differences, show_following, show_spreads
+from fireweed.teaching.figures.norms import show_changes, show_following, show_spreads
 from fireweed.teaching.figures.pixels import show_features, show_numbers, show_photos
 from fireweed.teaching.figures.separable import show_shares, show_two_stages
 from fireweed.teaching.figures.tries import show_costs, show_curves_together, show_goals, show_tries
@@ -40,7 +40,6 @@ __all__ = [
     "show_curves",
     "show_curves_together",
     "show_descent",
-    "show_differences",
     "show_features",
     "show_filters",
     "show_following",

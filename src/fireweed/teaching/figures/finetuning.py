@@ -36,6 +36,7 @@ def show_rates(plans: Mapping[str, Sequence[float]]) -> Figure:
             label=name,
         )
     place.set_ylim(0, None)
+    place.xaxis.get_major_locator().set_params(integer=True)
     place.set_xlabel(pick("epoch", "週期"), color=INK)
     place.set_ylabel(pick("learning rate", "學習率"), color=INK)
     legend(place, "upper right")
@@ -61,6 +62,7 @@ def show_old_and_new(ways: Mapping[str, Mapping[str, Sequence[float]]]) -> Figur
         ):
             place.plot(range(len(history[key])), history[key], color=color, linestyle=dash, label=label)
         place.set(ylim=(0, 1.02), title=name)
+        place.xaxis.get_major_locator().set_params(integer=True)
         place.set_xlabel(pick("epoch", "週期"), color=INK)
         told.append(
             pick(

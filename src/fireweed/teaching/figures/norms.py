@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from fireweed.teaching.figure import (
-    BLUE,
     DASHES,
     GREY,
     INK,
@@ -89,17 +88,3 @@ def show_changes(photo: np.ndarray, changed: Sequence[np.ndarray], columns: int 
             f"一張相片(有框)與它的 {len(changed)} 個變化版本,就像各個週期讓網路看到的那樣",
         ),
     )
-
-
-def show_differences(values: Mapping[str, float], what: str) -> Figure:
-    """Show one bar for each name; `what` says of what."""
-    drawing, (place,) = sheet(1, 1, 5.6, 0.6 + 0.32 * len(values))
-    places = np.arange(len(values))[::-1]
-    place.barh(places, list(values.values()), color=BLUE, height=0.6)
-    for y, value in zip(places, values.values(), strict=True):
-        place.text(value, y, f" {value:.3g}", va="center", color=INK)
-    place.set_yticks(places, list(values))
-    place.set_xticks([])
-    place.set_title(what)
-    told = "; ".join(f"{name} {value:.3g}" for name, value in values.items())
-    return finish(drawing, f"{what}: {told}")

@@ -69,6 +69,7 @@ def show_shares(sides: Sequence[int], most_filters: int = 512) -> Figure:
     place.set_xlabel(pick("filters", "濾鏡數"), color=INK)
     place.set_ylabel(pick("share of the weights", "權重的比例"), color=INK)
     place.xaxis.set_major_formatter(lambda value, _: f"{value:.0f}")
+    place.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     legend(place, "upper right")
     told = "; ".join(f"{side}x{side}: {1 / most_filters + 1 / side**2:.1%}" for side in sides)
     return finish(

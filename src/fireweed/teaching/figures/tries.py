@@ -42,13 +42,10 @@ def show_tries(rows: Sequence[Any]) -> Figure:
         place.annotate(
             f"{number}", (row.multiply_adds / 1e6, row.accuracy), (4, 4), textcoords="offset points", color=INK
         )
-    place.set_xscale("log")
+    place.set_xlim(0, None)
     place.set_xlabel(pick("million multiply-adds for a photo", "每張相片的乘加運算(百萬次)"), color=INK)
     place.set_ylabel(pick("accuracy", "準確率"), color=INK)
-    from matplotlib.ticker import NullFormatter, ScalarFormatter
-
-    place.xaxis.set_major_formatter(ScalarFormatter())
-    place.xaxis.set_minor_formatter(NullFormatter())
+    place.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     told = "; ".join(
         f"{number} {row.name}: {row.multiply_adds / 1e6:.1f} M, {row.accuracy:.0%}"
         for number, row in enumerate(rows, start=1)
@@ -74,6 +71,7 @@ def show_curves_together(histories: Mapping[str, Sequence[float]], upward: str, 
     if goal is not None:
         place.axhline(goal, color=GREY, linewidth=0.8)
     place.set(ylim=(0, 1.02))
+    place.xaxis.get_major_locator().set_params(integer=True)
     place.set_xlabel(pick("epoch", "週期"), color=INK)
     place.set_ylabel(upward, color=INK)
     legend(place, "lower right")
