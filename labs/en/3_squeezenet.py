@@ -257,7 +257,7 @@ lines = [
     "conv 16 | pool | fire 12 24 x2 | pool | fire 24 48 x2 | gap",
     "conv 16 | pool | inception 12 12 | pool | inception 24 24 | gap",
 ]
-for line in lines[: 2 if quick else None]:
+for line in lines[: 1 if quick else None]:
     tries.add(line)
 tries.sorted()
 
@@ -360,7 +360,7 @@ figures.show_spreads({"before": batch.reshape(-1, 3), "behind": normed.reshape(-
 # Keras's usual momentum is 0.99, made for large sets with thousands of steps an epoch.
 
 # %%
-steps_per_epoch = -(-len(photos.train) // 32)
+steps_per_epoch = len(photos.train) // 32
 figures.show_following([0.99, 0.9], steps=steps_per_epoch * 10, steps_per_epoch=steps_per_epoch)
 
 # %% [markdown]

@@ -244,7 +244,7 @@ lines = [
     "conv 16 | pool | fire 12 24 x2 | pool | fire 24 48 x2 | gap",
     "conv 16 | pool | inception 12 12 | pool | inception 24 24 | gap",
 ]
-for line in lines[: 2 if quick else None]:
+for line in lines[: 1 if quick else None]:
     tries.add(line)
 tries.sorted()
 
@@ -343,7 +343,7 @@ figures.show_spreads({"之前": batch.reshape(-1, 3), "之後": normed.reshape(-
 # 並用它們來回答。起始值是 0 與 1,和你的相片毫無關係。多久才會忘掉起始值呢?Keras 慣用的動量是 0.99,適合一個週期有數千步的大資料集。
 
 # %%
-steps_per_epoch = -(-len(photos.train) // 32)
+steps_per_epoch = len(photos.train) // 32
 figures.show_following([0.99, 0.9], steps=steps_per_epoch * 10, steps_per_epoch=steps_per_epoch)
 
 # %% [markdown]

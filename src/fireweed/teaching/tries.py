@@ -12,6 +12,7 @@ from fireweed.teaching.language import pick
 from fireweed.teaching.lesson_photos import LessonPhotos
 
 LAST_EPOCHS = 5
+BATCH = 32
 Change = Callable[[np.ndarray], np.ndarray]
 
 
@@ -89,13 +90,20 @@ class Tries:
         return row
 
     def _trained(self, model: Any, change: Change | None) -> dict[str, list[float]]:
-        photos, history = self._photos, dict[str, list[float]]()
+        """Train epoch by epoch; photos that fill no batch wait for another epoch, since TensorFlow would build the
+        step anew for a batch of another size.
+        """
+        photos, history, random = self._photos, dict[str, list[float]](), np.random.default_rng(0)
+        count = len(photos.train) // BATCH * BATCH or len(photos.train)
         for _ in range(self._epochs):
+            order = random.permutation(len(photos.train))[:count]
             told = model.fit(
-                change(photos.train) if change else photos.train,
-                photos.train_labels,
+                (change(photos.train) if change else photos.train)[order],
+                photos.train_labels[order],
                 validation_data=(photos.validation, photos.validation_labels),
-                batch_size=32,
+                batch_size=BATCH,
+                validation_batch_size=min(len(photos.validation), 512),
+                shuffle=False,
                 verbose=0,
             ).history
             for key, values in told.items():
