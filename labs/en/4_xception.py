@@ -266,7 +266,7 @@ print(
 # %%
 # Trainings here are so short that TensorFlow would compile for longer (by XLA) than they last.
 JIT = "auto" if keras.backend.backend() == "jax" else False
-FULL_RATE = 0.03  # a learning rate at which this net learns well from random weights
+FULL_RATE = 0.01  # a learning rate at which this net learns well from random weights
 
 line = "conv 24 /2 | sep 48 | pool | sep 96 | pool | sep 96 | gap"
 pretrained = fw.build_model(line, classes=len(OLD), side=side)
@@ -439,12 +439,12 @@ def plan(peak, ramp, sustain=0, decay=0.8):
     )
 
 
-TENTH = FULL_RATE / 10
+LOWER = FULL_RATE * 0.3
 figures.show_rates(
     {
-        "ramp, decay": plan(TENTH, ramp=6),
-        "ramp, hold, decay": plan(TENTH, ramp=4, sustain=6, decay=0.6),
-        "no ramp": plan(TENTH, ramp=0),
+        "ramp, decay": plan(LOWER, ramp=6),
+        "ramp, hold, decay": plan(LOWER, ramp=4, sustain=6, decay=0.6),
+        "no ramp": plan(LOWER, ramp=0),
     }
 )
 
@@ -453,9 +453,9 @@ figures.show_rates(
 
 # %%
 plans = {
-    "ramp to a tenth": plan(TENTH, ramp=6),
-    "ramp to the full rate": plan(FULL_RATE, ramp=6),
-    "a tenth at once": plan(TENTH, ramp=0),
+    "ramp, lower peak": plan(LOWER, ramp=6),
+    "ramp, full peak": plan(FULL_RATE, ramp=6),
+    "lower rate at once": plan(LOWER, ramp=0),
 }
 planned = {"full rate at once": ways["full rate at once"]}
 for name in list(plans)[: 1 if quick else None]:
@@ -539,13 +539,13 @@ from fireweed.data.drawn import draw_photo
 if MY_PHOTOS:
     asked = sorted(path for path in Path(MY_PHOTOS).iterdir() if path.is_file())[:6]
 else:
-    folder = Path("asked")
-    folder.mkdir(exist_ok=True)
+    folder = Path("runs/asked")
+    folder.mkdir(parents=True, exist_ok=True)
     pictures = {name: draw_photo(name, 5000) for name in ("daisy", "dandelion", "roses", "tulips")}
     pictures["noise"] = random.integers(0, 256, (96, 96, 3)).astype(np.uint8)
-    for name, pixels in pictures.items():
-        keras.utils.save_img(folder / f"{name}.png", pixels, scale=False)
-    asked = sorted(folder.glob("*.png"))
+    asked = [folder / f"{name}.png" for name in pictures]
+    for path, pixels in zip(asked, pictures.values(), strict=True):
+        keras.utils.save_img(path, pixels, scale=False)
 
 answers = run.predict(asked)
 readable = [answer for answer in answers if answer.error is None]

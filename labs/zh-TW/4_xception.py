@@ -257,7 +257,7 @@ print(
 # %%
 # 這裡的訓練很短;若讓 TensorFlow 以 XLA 編譯,編譯會比訓練還久。
 JIT = "auto" if keras.backend.backend() == "jax" else False
-FULL_RATE = 0.03  # 這個網路從隨機權重開始時學得不錯的學習率
+FULL_RATE = 0.01  # 這個網路從隨機權重開始時學得不錯的學習率
 
 line = "conv 24 /2 | sep 48 | pool | sep 96 | pool | sep 96 | gap"
 pretrained = fw.build_model(line, classes=len(OLD), side=side)
@@ -423,12 +423,12 @@ def plan(peak, ramp, sustain=0, decay=0.8):
     )
 
 
-TENTH = FULL_RATE / 10
+LOWER = FULL_RATE * 0.3
 figures.show_rates(
     {
-        "上升、下降": plan(TENTH, ramp=6),
-        "上升、維持、下降": plan(TENTH, ramp=4, sustain=6, decay=0.6),
-        "沒有上升": plan(TENTH, ramp=0),
+        "上升、下降": plan(LOWER, ramp=6),
+        "上升、維持、下降": plan(LOWER, ramp=4, sustain=6, decay=0.6),
+        "沒有上升": plan(LOWER, ramp=0),
     }
 )
 
@@ -437,9 +437,9 @@ figures.show_rates(
 
 # %%
 plans = {
-    "升到十分之一": plan(TENTH, ramp=6),
-    "升到完整學習率": plan(FULL_RATE, ramp=6),
-    "一開始就用十分之一": plan(TENTH, ramp=0),
+    "上升、高峰較低": plan(LOWER, ramp=6),
+    "上升、完整高峰": plan(FULL_RATE, ramp=6),
+    "一開始就用較低的": plan(LOWER, ramp=0),
 }
 planned = {"一開始就用完整學習率": ways["一開始就用完整學習率"]}
 for name in list(plans)[: 1 if quick else None]:
@@ -517,13 +517,13 @@ from fireweed.data.drawn import draw_photo
 if MY_PHOTOS:
     asked = sorted(path for path in Path(MY_PHOTOS).iterdir() if path.is_file())[:6]
 else:
-    folder = Path("asked")
-    folder.mkdir(exist_ok=True)
+    folder = Path("runs/asked")
+    folder.mkdir(parents=True, exist_ok=True)
     pictures = {name: draw_photo(name, 5000) for name in ("daisy", "dandelion", "roses", "tulips")}
     pictures["雜訊"] = random.integers(0, 256, (96, 96, 3)).astype(np.uint8)
-    for name, pixels in pictures.items():
-        keras.utils.save_img(folder / f"{name}.png", pixels, scale=False)
-    asked = sorted(folder.glob("*.png"))
+    asked = [folder / f"{name}.png" for name in pictures]
+    for path, pixels in zip(asked, pictures.values(), strict=True):
+        keras.utils.save_img(path, pixels, scale=False)
 
 answers = run.predict(asked)
 readable = [answer for answer in answers if answer.error is None]

@@ -90,7 +90,10 @@ def show_goals(figures: Mapping[str, tuple[float, float, float]], goal: float) -
     place.axvline(goal, color=ORANGE, linestyle=DASHES[1])
     place.text(goal, len(figures) - 0.35, pick("goal", "目標") + f" {goal:.0%}", ha="right", color=INK)
     place.set_yticks(places, list(figures))
-    place.set(ylim=(-0.5, len(figures) - 0.1), xlim=(min(0.5, *(low for _, low, _ in figures.values())), 1))
+    place.set(
+        ylim=(-0.5, len(figures) - 0.1),
+        xlim=(max(0.0, min([goal, *(low for _, low, _ in figures.values())]) - 0.05), 1),
+    )
     place.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     told = "; ".join(f"{name} {mean:.1%} ({least:.1%} – {most:.1%})" for name, (mean, least, most) in figures.items())
     return finish(
