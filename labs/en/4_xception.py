@@ -515,14 +515,11 @@ if imagenet_at_hand("xception") and not quick:
         recipe="frozen",
         side=128,
         settings=("training.views=2",),
-        out="runs/lab-4-xception",
         quiet=True,
     )
 else:
     net_line = "conv 16 /2 | sep 32 | pool | sep 64 | pool | sep 96 | gap"
-    run = fw.train(
-        DATA, model=net_line, side=48, epochs=1 if quick else 12, out="runs/lab-4", quiet=True
-    )
+    run = fw.train(DATA, model=net_line, side=48, epochs=1 if quick else 12, quiet=True)
 result = run.evaluate()
 print(f"{result['accuracy']:.0%} of {result['photos']} validation photos; the report: {run.report}")
 
@@ -578,4 +575,5 @@ figures.show_asked(
 # * In section 3 take four photos a class, or forty. When does pretraining stop paying?
 # * In section 5, a ramp of one epoch, and one of fifteen.
 # * `fireweed train --data FOLDER --recipe xception --minutes 20` fine-tunes in the time that you have.
-# * `fireweed evaluate runs/lab-4 --part test` asks about photos that were kept aside until now.
+# * `fireweed evaluate FOLDER --part test`, with the folder that the report of section 6 lies in, asks about photos that
+#   were kept aside until now.

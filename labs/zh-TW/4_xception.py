@@ -494,14 +494,11 @@ if imagenet_at_hand("xception") and not quick:
         recipe="frozen",
         side=128,
         settings=("training.views=2",),
-        out="runs/lab-4-xception",
         quiet=True,
     )
 else:
     net_line = "conv 16 /2 | sep 32 | pool | sep 64 | pool | sep 96 | gap"
-    run = fw.train(
-        DATA, model=net_line, side=48, epochs=1 if quick else 12, out="runs/lab-4", quiet=True
-    )
+    run = fw.train(DATA, model=net_line, side=48, epochs=1 if quick else 12, quiet=True)
 result = run.evaluate()
 print(f"{result['photos']} 張驗證相片中的 {result['accuracy']:.0%};報告:{run.report}")
 
@@ -554,4 +551,4 @@ figures.show_asked(
 # * 在第 3 節,每類改用四張或四十張相片。預先訓練到什麼時候就不划算了?
 # * 在第 5 節,試試一個週期的上升,以及十五個週期的。
 # * `fireweed train --data 資料夾 --recipe xception --minutes 20` 會在你有的時間內完成微調。
-# * `fireweed evaluate runs/lab-4 --part test` 會拿一直保留不用的相片來測試。
+# * `fireweed evaluate 資料夾 --part test`(第 6 節的報告所在的資料夾)會拿一直保留不用的相片來測試。
