@@ -111,4 +111,113 @@ NEARLY_RIGHT = {
         "all to all": "sent_numbers = lambda devices, weights: (devices - 1) * weights",
         "as many steps as devices": "sent_numbers = lambda devices, weights: 2 * weights",
     },
+    "fire": {
+        "expanded twice as far": """def fire(x, squeeze, expand):
+    y = layers.Conv2D(squeeze, 1, activation="relu")(x)
+    y1 = layers.Conv2D(expand, 1, activation="relu")(y)
+    return layers.Concatenate()([y1, layers.Conv2D(expand, 3, padding="same", activation="relu")(y)])""",
+        "the 3x3 sees the input": """def fire(x, squeeze, expand):
+    y = layers.Conv2D(squeeze, 1, activation="relu")(x)
+    y1 = layers.Conv2D(expand // 2, 1, activation="relu")(y)
+    return layers.Concatenate()([y1, layers.Conv2D(expand // 2, 3, padding="same", activation="relu")(x)])""",
+        "one behind the other": """def fire(x, squeeze, expand):
+    y = layers.Conv2D(squeeze, 1, activation="relu")(x)
+    y1 = layers.Conv2D(expand // 2, 1, activation="relu")(y)
+    return layers.Concatenate()([y1, layers.Conv2D(expand // 2, 3, padding="same", activation="relu")(y1)])""",
+        "no relu": """def fire(x, squeeze, expand):
+    y = layers.Conv2D(squeeze, 1)(x)
+    y1 = layers.Conv2D(expand // 2, 1)(y)
+    return layers.Concatenate()([y1, layers.Conv2D(expand // 2, 3, padding="same")(y)])""",
+        "not joined": """def fire(x, squeeze, expand):
+    y = layers.Conv2D(squeeze, 1, activation="relu")(x)
+    return [layers.Conv2D(expand // 2, side, padding="same", activation="relu")(y) for side in (1, 3)]""",
+        "added in place of joined": """def fire(x, squeeze, expand):
+    y = layers.Conv2D(squeeze, 1, activation="relu")(x)
+    return layers.Add()([layers.Conv2D(expand, side, padding="same", activation="relu")(y) for side in (1, 3)])""",
+    },
+    "fire_weights": {
+        "no biases": "fire_weights = lambda channels, squeeze, expand: channels * squeeze + 10 * squeeze * expand // 2",
+        "expanded twice as far": "fire_weights = lambda channels, squeeze, expand: (channels + 1) * squeeze + (10 * squeeze + 2) * expand",
+        "the squeeze left out": "fire_weights = lambda channels, squeeze, expand: (10 * squeeze + 2) * expand // 2",
+    },
+    "fire_line": {
+        "no fire modules": "line = 'conv 16 | pool | conv 16 | pool | conv 24 | gap'",
+        "one pool": "line = 'conv 16 | pool | fire 12 24 | gap'",
+        "nothing squeezed": "line = 'conv 16 | pool | fire 24 12 | pool | fire 24 48 | gap'",
+        "too much work": "line = 'conv 32 | fire 24 48 | pool | fire 24 48 | pool | fire 24 48 | gap'",
+        "too many weights": "line = 'conv 16 | pool | fire 48 96 | pool | fire 64 128 | pool | fire 64 128 | gap'",
+        "no such word": "line = 'conv 16 | pool | fyre 12 24 | pool | fire 12 24 | gap'",
+    },
+    "batch_norm": {
+        "each pixel by itself": """def batch_norm(cubes, scale, shift):
+    return (cubes - cubes.mean(axis=0)) / np.sqrt(cubes.var(axis=0) + 0.001) * scale + shift""",
+        "channels mixed": """def batch_norm(cubes, scale, shift):
+    return (cubes - cubes.mean()) / np.sqrt(cubes.var() + 0.001) * scale + shift""",
+        "no root": """def batch_norm(cubes, scale, shift):
+    return (cubes - cubes.mean(axis=(0, 1, 2))) / (cubes.var(axis=(0, 1, 2)) + 0.001) * scale + shift""",
+        "no scale and shift": """def batch_norm(cubes, scale, shift):
+    return (cubes - cubes.mean(axis=(0, 1, 2))) / np.sqrt(cubes.var(axis=(0, 1, 2)) + 0.001)""",
+    },
+    "epochs_to_forget": {
+        "steps": "epochs_to_forget = lambda momentum, steps, share: int(np.ceil(np.log(share) / np.log(momentum)))",
+        "not rounded": "epochs_to_forget = lambda momentum, steps, share: np.log(share) / np.log(momentum) / steps",
+        "the other share": "epochs_to_forget = lambda momentum, steps, share: int(np.ceil(np.log(share) / np.log(1 - momentum) / steps))",
+    },
+    "augment": {
+        "always mirrored": "augment = lambda photo, random: flip(saturate(photo, random.uniform(0, 2)), True)",
+        "upside down": "augment = lambda photo, random: saturate(photo, random.uniform(0, 2))[:: random.choice([1, -1])]",
+        "one saturation": "augment = lambda photo, random: flip(saturate(photo, 2), random.random() < 0.5)",
+        "never paler": "augment = lambda photo, random: flip(saturate(photo, random.uniform(1, 2)), random.random() < 0.5)",
+        "the photo itself": """def augment(photo, random):
+    photo[:] = saturate(photo, random.uniform(0, 2))
+    return flip(photo, random.random() < 0.5)""",
+    },
+    "separable": {
+        "channels added up first": """def separable(cube, depthwise, pointwise):
+    windows = np.lib.stride_tricks.sliding_window_view(cube, depthwise.shape[:2], axis=(0, 1))
+    return np.einsum("yxcij,ijc->yx", windows, depthwise)[..., None] * pointwise.sum(axis=0)""",
+        "one filter for all": """def separable(cube, depthwise, pointwise):
+    windows = np.lib.stride_tricks.sliding_window_view(cube, depthwise.shape[:2], axis=(0, 1))
+    return np.einsum("yxcij,ij->yxc", windows, depthwise[..., 0]) @ pointwise""",
+        "relu between": """def separable(cube, depthwise, pointwise):
+    windows = np.lib.stride_tricks.sliding_window_view(cube, depthwise.shape[:2], axis=(0, 1))
+    return np.maximum(np.einsum("yxcij,ijc->yxc", windows, depthwise), 0) @ pointwise""",
+        "not mixed": """def separable(cube, depthwise, pointwise):
+    windows = np.lib.stride_tricks.sliding_window_view(cube, depthwise.shape[:2], axis=(0, 1))
+    return np.einsum("yxcij,ijc->yxc", windows, depthwise)""",
+    },
+    "both_weights": {
+        "with biases": "both_weights = lambda side, c, f: (side * side * c * f + f, side * side * c + c * f + f)",
+        "one filter for all": "both_weights = lambda side, c, f: (side * side * c * f, side * side + c * f)",
+        "a filter for each that goes out": "both_weights = lambda side, c, f: (side * side * c * f, side * side * f + c * f)",
+        "multiplied": "both_weights = lambda side, c, f: (side * side * c * f, side * side * c * c * f)",
+    },
+    "both_products": {
+        "at one place": "both_products = lambda side, c, f, h, w: (side * side * c * f, side * side * c + c * f)",
+        "the mixing at one place": "both_products = lambda side, c, f, h, w: (h * w * side * side * c * f, h * w * side * side * c + c * f)",
+    },
+    "freeze": {
+        "all of it": "def freeze(model):\n    model.trainable = False",
+        "nothing": "def freeze(model):\n    for layer in model.layers[:-1]:\n        layer.trainable = True",
+        "only the head": "def freeze(model):\n    model.layers[-1].trainable = False",
+        "not the norm": "def freeze(model):\n    for layer in model.layers[:-1]:\n        layer.trainable = 'norm' in layer.name",
+    },
+    "learning_rate": {
+        "no floor": """def learning_rate(epoch, start, peak, floor, ramp, sustain, decay):
+    if epoch < ramp:
+        return start + (peak - start) * epoch / ramp
+    return peak * decay ** max(0, epoch - ramp - sustain)""",
+        "no hold": """def learning_rate(epoch, start, peak, floor, ramp, sustain, decay):
+    if epoch < ramp:
+        return start + (peak - start) * epoch / ramp
+    return floor + (peak - floor) * decay ** (epoch - ramp)""",
+        "a step too soon": """def learning_rate(epoch, start, peak, floor, ramp, sustain, decay):
+    if epoch < ramp:
+        return start + (peak - start) * (epoch + 1) / ramp
+    return floor + (peak - floor) * decay ** max(0, epoch - ramp - sustain)""",
+        "decaying from the start": """def learning_rate(epoch, start, peak, floor, ramp, sustain, decay):
+    if epoch < ramp:
+        return start + (peak - start) * epoch / ramp
+    return floor + (peak - floor) * decay**epoch""",
+    },
 }

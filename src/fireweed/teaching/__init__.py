@@ -8,5 +8,6 @@ Not yet: inputs [1. 2. 3.], weights [0.5 0.5 0.5] and bias 1 give 4, but your an
 from fireweed.teaching.language import begin, speak
 from fireweed.teaching.lesson_photos import LessonPhotos, load_photos
 from fireweed.teaching.measured import measured
+from fireweed.teaching.tries import Tries, Try
 
-__all__ = ["LessonPhotos", "begin", "load_photos", "measured", "speak"]
+__all__ = ["LessonPhotos", "Tries", "Try", "begin", "load_photos", "measured", "speak"]

@@ -33,4 +33,5 @@ def values_now(model: keras.Model, variables: Sequence[Any]) -> list[Any]:
 
 def as_arrays(values: Iterable[Any]) -> list[np.ndarray]:
     """Return variables or tensors as arrays; of copies on several devices, which are alike, the first."""
-    return [np.asarray(keras.ops.convert_to_tensor(value)) for value in values]
+    read = (value.read_value() if hasattr(value, "read_value") else value for value in values)  # TensorFlow's variables
+    return [np.asarray(keras.ops.convert_to_tensor(value)) for value in read]
