@@ -39,7 +39,6 @@ import numpy as np
 
 import fireweed as fw
 from fireweed import teaching
-from fireweed.models.cost import layer_costs, total_cost
 from fireweed.teaching import checks, figures
 
 teaching.begin("en")  # chooses a TPU, a GPU or the CPU, and says which
@@ -70,6 +69,8 @@ print(f"{len(photos.train)} training photos, {len(photos.validation)} for valida
 # %%
 import keras
 from keras import layers
+
+from fireweed.models.cost import layer_costs, total_cost
 
 sequential = keras.Sequential(
     [

@@ -42,7 +42,6 @@ import numpy as np
 
 import fireweed as fw
 from fireweed import teaching
-from fireweed.models.cost import layer_costs, total_cost
 from fireweed.teaching import checks, figures
 
 teaching.begin("en")  # chooses a TPU, a GPU or the CPU, and says which
@@ -182,6 +181,8 @@ figures.show_shares([3, 4, 5])
 # %%
 import keras
 from keras import layers
+
+from fireweed.models.cost import layer_costs, total_cost
 
 cube = keras.Input((24, 24, 128))
 both = {

@@ -37,7 +37,6 @@ import numpy as np
 
 import fireweed as fw
 from fireweed import teaching
-from fireweed.models.cost import layer_costs, total_cost
 from fireweed.teaching import checks, figures
 
 teaching.begin("zh-TW")  # 選擇 TPU、GPU 或 CPU，並說明用了哪一個
@@ -67,6 +66,8 @@ print(f"{len(photos.train)} 張訓練相片，{len(photos.validation)} 張驗證
 # %%
 import keras
 from keras import layers
+
+from fireweed.models.cost import layer_costs, total_cost
 
 sequential = keras.Sequential(
     [

@@ -41,7 +41,6 @@ import numpy as np
 
 import fireweed as fw
 from fireweed import teaching
-from fireweed.models.cost import layer_costs, total_cost
 from fireweed.teaching import checks, figures
 
 teaching.begin("zh-TW")  # 選擇 TPU、GPU 或 CPU，並說明用了哪一個
@@ -177,6 +176,8 @@ figures.show_shares([3, 4, 5])
 # %%
 import keras
 from keras import layers
+
+from fireweed.models.cost import layer_costs, total_cost
 
 cube = keras.Input((24, 24, 128))
 both = {

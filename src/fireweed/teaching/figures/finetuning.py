@@ -44,7 +44,8 @@ def show_learning_rates(plans: Mapping[str, Sequence[float]]) -> Figure:
         pick(
             f"{name}: begins at {rates[0]:.2g}, most {max(rates):.2g} in epoch {int(np.argmax(rates))}, ends at "
             f"{rates[-1]:.2g}",
-            f"{name}：由 {rates[0]:.2g} 開始，週期 {int(np.argmax(rates))} 最高 {max(rates):.2g}，結束時 {rates[-1]:.2g}",
+            f"{name}：由 {rates[0]:.2g} 開始，週期 {int(np.argmax(rates))} 最高 {max(rates):.2g}，"
+            f"結束時 {rates[-1]:.2g}",
         )
         for name, rates in plans.items()
     )

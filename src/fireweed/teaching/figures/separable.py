@@ -47,7 +47,8 @@ def show_two_stages(photo: np.ndarray, depthwise: np.ndarray, filtered: np.ndarr
         pick(
             f"A separable convolution: each of {channels} channels with a filter of its own gives one picture "
             f"(stage 1); {filters} mixtures of these pictures come out (stage 2)",
-            f"可分離卷積：{channels} 個通道各用自己的濾鏡得到一張圖（第 1 階段），再混合成 {filters} 張圖輸出（第 2 階段）",
+            f"可分離卷積：{channels} 個通道各用自己的濾鏡得到一張圖（第 1 階段），"
+            f"再混合成 {filters} 張圖輸出（第 2 階段）",
         ),
     )
 

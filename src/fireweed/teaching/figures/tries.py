@@ -50,7 +50,9 @@ def show_tries(rows: Sequence[Any]) -> Figure:
         f"{number} {row.name}: {row.multiply_adds / 1e6:.1f} M, {row.accuracy:.0%}"
         for number, row in enumerate(rows, start=1)
     )
-    return finish(drawing, pick("Nets as points, multiply-adds against accuracy: ", "各網路的乘加運算與準確率：") + told)
+    return finish(
+        drawing, pick("Nets as points, multiply-adds against accuracy: ", "各網路的乘加運算與準確率：") + told
+    )
 
 
 def show_curves_together(histories: Mapping[str, Sequence[float]], upward: str, goal: float | None = None) -> Figure:
