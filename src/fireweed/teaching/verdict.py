@@ -2,9 +2,9 @@
 
 import functools
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -98,6 +98,19 @@ def numbers(reader: Reader, *arguments: Any, shape: tuple[int, ...]) -> np.ndarr
 def close(found: np.ndarray | float, right: np.ndarray | float) -> bool:
     """Return whether numbers agree but for rounding; one that is no number agrees with none."""
     return bool(np.allclose(found, right, rtol=1e-4, atol=1e-6))
+
+
+def refuse(
+    found: np.ndarray | float, english: str, chinese: str, hints: Sequence[tuple[np.ndarray | float, str, str]]
+) -> NoReturn:
+    """Say what is wrong, with the hint that belongs to this wrong answer where there is one.
+
+    hints: wrong answers, each with what it comes from, in both languages.
+    """
+    for wrong, hint, chinese_hint in hints:
+        if close(found, wrong):
+            raise NotYetError(f"{english}. {hint}", f"{chinese}。{chinese_hint}")
+    raise NotYetError(english, chinese)
 
 
 def _shape_words(shape: tuple[int, ...]) -> str:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fireweed.errors import ModelError
+from fireweed.teaching.checks.lines import line_understood
 from fireweed.teaching.language import pick
-from fireweed.teaching.verdict import NotYetError, Reader, check, close, numbers
+from fireweed.teaching.verdict import NotYetError, Reader, check, close, numbers, refuse
 
 NET_SIDE_PX = 96
 NET_MOST_PARAMETERS = 20_000
@@ -39,10 +39,7 @@ def check_slide(slide: Reader) -> str:
                 "Only the red channel is counted", "只算到紅色通道",
             ),
         )  # fmt: skip
-        for wrong, hint, chinese_hint in hints:
-            if close(found, wrong):
-                raise NotYetError(f"{english}. {hint}", f"{chinese}。{chinese_hint}")
-        raise NotYetError(english, chinese)
+        refuse(found, english, chinese, hints)
     return pick("that is a convolution with one filter", "這就是只有一個濾鏡的卷積")
 
 
@@ -129,15 +126,8 @@ def check_net_line(line: str) -> str:
     from fireweed.api import build_model
     from fireweed.models.cost import layer_costs, total_cost
 
-    if not isinstance(line, str) or not line.strip() or line.strip() == "...":
-        raise NotYetError(
-            "write the net as a line of text, such as 'conv 16 | pool | conv 32 | gap'",
-            "請把網路寫成一行文字，例如 'conv 16 | pool | conv 32 | gap'",
-        )
-    try:
+    with line_understood(line, "conv 16 | pool | conv 32 | gap"):
         model = build_model(line, classes=5, side=NET_SIDE_PX)
-    except ModelError as error:
-        raise NotYetError(str(error), f"這一行無法建成網路：{error}") from error
     numbers_learned = total_cost(model).parameters
     widest = max((layer.receptive_field_px for layer in layer_costs(model) if len(layer.output_shape) == 3), default=0)
     if numbers_learned > NET_MOST_PARAMETERS:

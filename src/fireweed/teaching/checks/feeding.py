@@ -1,12 +1,11 @@
 """The checks of lab 2: a record read, a pipeline's rate, units at work, bfloat16, shares of a batch, all-reduce."""
 
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from fireweed.teaching.language import pick
-from fireweed.teaching.verdict import NotYetError, Reader, check, close, numbers, returned
+from fireweed.teaching.verdict import NotYetError, Reader, check, close, numbers, refuse, returned
 
 
 @check
@@ -148,7 +147,7 @@ def check_busy_share(busy_share: Reader) -> str:
                 "再數一次步數：只有一個單元（side 為 1）時，一步也不浪費",
             ),
         )
-        _refuse(found, english, chinese, hints)
+        refuse(found, english, chinese, hints)
     return pick("many rows keep the units busy, few leave them waiting", "列數多，單元就忙；列數少，單元多半在等")
 
 
@@ -232,7 +231,7 @@ def check_combined(combined: Reader) -> str:
             (total, "Divide by the number of all photos", "還要除以全部相片數"),
             (total / len(photos), "Divide by the number of photos, not of replicas", "要除以相片數，不是複本數"),
         )
-        _refuse(found, english, chinese, hints)
+        refuse(found, english, chinese, hints)
     return pick(
         "the gradient of the whole batch, whoever computed which part of it",
         "這就是整個批次的梯度，不論哪個複本算了哪一部分",
@@ -267,18 +266,8 @@ def check_sent_numbers(sent_numbers: Reader) -> str:
             ),
             (2 * weights, "A round has one step less than there are devices", "每一輪的步數比裝置數少一"),
         )
-        _refuse(found, english, chinese, hints)
+        refuse(found, english, chinese, hints)
     return pick(
         "hardly more with 256 devices than with 8: that is what the ring is for",
         "256 個裝置也不會比 8 個多送多少：這正是環的用處",
     )
-
-
-def _refuse(
-    found: np.ndarray | float, english: str, chinese: str, hints: Sequence[tuple[np.ndarray | float, str, str]]
-) -> NoReturn:
-    """Say what is wrong, with the hint that belongs to this wrong answer where there is one."""
-    for wrong, hint, chinese_hint in hints:
-        if close(found, wrong):
-            raise NotYetError(f"{english}. {hint}", f"{chinese}。{chinese_hint}")
-    raise NotYetError(english, chinese)

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from fireweed.errors import ModelError
+from fireweed.teaching.checks.lines import line_understood
 from fireweed.teaching.language import pick
-from fireweed.teaching.verdict import NotYetError, Reader, check, close, numbers, returned
+from fireweed.teaching.verdict import NotYetError, Reader, check, close, numbers, refuse, returned
 
 NET_SIDE_PX = 32
 NET_MOST_PARAMETERS = 40_000
@@ -164,10 +164,7 @@ def check_fire_weights(fire_weights: Reader) -> str:
                 "3x3 濾鏡每個通道有九個權重",
             ),
         )
-        for wrong, hint, chinese_hint in hints:
-            if close(found, wrong):
-                raise NotYetError(f"{english}. {hint}", f"{chinese}。{chinese_hint}")
-        raise NotYetError(english, chinese)
+        refuse(found, english, chinese, hints)
     plain = (9 * 96 + 1) * 128
     share = _fire_numbers(96, 16, 128) / plain
     return pick(
@@ -188,16 +185,9 @@ def check_fire_line(line: str) -> str:
     from fireweed.models.cost import total_cost
     from fireweed.models.spec import parse_line
 
-    if not isinstance(line, str) or not line.strip() or line.strip() == "...":
-        raise NotYetError(
-            "write the net as a line of text, such as 'conv 16 | pool | fire 8 16 | pool | fire 8 16 | gap'",
-            "請把網路寫成一行文字，例如 'conv 16 | pool | fire 8 16 | pool | fire 8 16 | gap'",
-        )
-    try:
+    with line_understood(line, "conv 16 | pool | fire 8 16 | pool | fire 8 16 | gap"):
         blocks = list(parse_line(line).repeated())
         model = build_model(line, classes=5, side=NET_SIDE_PX)
-    except ModelError as error:
-        raise NotYetError(str(error), f"這一行無法建成網路：{error}") from error
     _check_plan([(block.word, block.values) for block in blocks])
     cost = total_cost(model)
     for found, most, english, chinese in (

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fireweed.teaching.language import pick
-from fireweed.teaching.verdict import NotYetError, Reader, check, close, numbers
+from fireweed.teaching.verdict import NotYetError, Reader, check, close, numbers, refuse
 
 EPSILON = 0.001
 
@@ -38,10 +38,7 @@ def check_batch_norm(batch_norm: Reader) -> str:
             ((cubes - cubes.mean(axis=(0, 1, 2))) * scale + shift,
                 "The mean is taken away, but the spread is still what it was", "平均減掉了，但離散還是原來的"),
         )  # fmt: skip
-        for wrong, hint, chinese_hint in hints:
-            if close(found, wrong):
-                raise NotYetError(f"{english}. {hint}", f"{chinese}。{chinese_hint}")
-        raise NotYetError(english, chinese)
+        refuse(found, english, chinese, hints)
     return pick(
         "whatever scale a channel came in, it leaves with the one that the net has learned for it",
         "不論通道原本的尺度如何，出來時都是網路為它學到的尺度",

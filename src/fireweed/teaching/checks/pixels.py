@@ -3,7 +3,7 @@
 import numpy as np
 
 from fireweed.teaching.language import pick
-from fireweed.teaching.verdict import NotYetError, Reader, check, close, numbers, returned
+from fireweed.teaching.verdict import NotYetError, Reader, check, close, numbers, refuse, returned
 
 
 @check
@@ -124,10 +124,7 @@ def check_cross_entropy(cross_entropy: Reader) -> str:
             (each.mean() / np.log(2), "Take the natural logarithm, np.log", "請用自然對數 np.log"),
             (each.mean() / np.log(10), "Take the natural logarithm, np.log", "請用自然對數 np.log"),
         )  # fmt: skip
-        for wrong, hint, chinese_hint in hints:
-            if close(found, wrong):
-                raise NotYetError(f"{english}. {hint}", f"{chinese}。{chinese_hint}")
-        raise NotYetError(english, chinese)
+        refuse(found, english, chinese, hints)
     return pick(
         "only the probability of the right class counts, averaged over the photos", "只看正確類別的機率，再對相片取平均"
     )

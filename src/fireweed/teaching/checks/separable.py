@@ -3,7 +3,7 @@
 import numpy as np
 
 from fireweed.teaching.language import pick
-from fireweed.teaching.verdict import NotYetError, Reader, check, close, numbers
+from fireweed.teaching.verdict import NotYetError, Reader, check, close, numbers, refuse
 
 
 @check
@@ -37,10 +37,7 @@ def check_separable(separable: Reader) -> str:
             (np.maximum(filtered, 0) @ pointwise,
                 "There is no relu between the two stages", "兩個階段之間沒有 relu"),
         )  # fmt: skip
-        for wrong, hint, chinese_hint in hints:
-            if close(found, wrong):
-                raise NotYetError(f"{english}. {hint}", f"{chinese}。{chinese_hint}")
-        raise NotYetError(english, chinese)
+        refuse(found, english, chinese, hints)
     return pick(
         "looking around and mixing, each by weights of its own", "「看四周」與「混合通道」各用各的權重，分開進行"
     )
