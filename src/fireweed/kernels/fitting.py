@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from fireweed.devices.backends import computes_on_cpu
 from fireweed.kernels import native
 
 # Inputs x outputs. Beyond, the kernels, in Winograd's form 36 numbers for each pair, leave the second-level cache, and
@@ -28,11 +29,4 @@ def convolution_fits(layer: Any) -> bool:
 
 def can_run() -> bool:
     """Return whether the kernels are there and this process's TensorFlow has no GPU or TPU to do the work."""
-    return native.library() is not None and not has_gpu()
-
-
-def has_gpu() -> bool:
-    """Return whether this process's TensorFlow has a GPU, or a TPU, to do the work."""
-    import tensorflow as tf
-
-    return bool(tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU"))
+    return native.library() is not None and computes_on_cpu()

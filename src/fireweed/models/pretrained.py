@@ -148,17 +148,12 @@ def _up_to(model: keras.Model, name: str) -> keras.Model:
 
 def _passed_by(model: keras.Model, part: keras.Model) -> str:
     """Return a layer within `part`, other than its last, whose output layers outside get; empty: there is none."""
-    inside = {layer.name for layer in part.layers}
-    end = part.output._keras_history.operation.name
+    behind = {layer.name for layer in model.layers} - {layer.name for layer in part.layers}
+    end = part.output._keras_history.operation
     for layer in part.layers:
-        followers = [node.operation.name for node in layer._outbound_nodes]
-        if layer.name != end and any(name not in inside and _is_in(model, name) for name in followers):
+        if layer is not end and any(node.operation.name in behind for node in layer._outbound_nodes):
             return str(layer.name)
     return ""
-
-
-def _is_in(model: keras.Model, name: str) -> bool:
-    return any(layer.name == name for layer in model.layers)
 
 
 def _grafted(backbone: keras.Model, photo: Tensor, scaled: Tensor, pads_by_side: bool) -> Tensor:

@@ -9,10 +9,11 @@ from typing import Any
 
 import keras
 
+from fireweed.devices.backends import computes_on_cpu
 from fireweed.devices.layout import replicas
 from fireweed.errors import FireweedError
 from fireweed.kernels import native
-from fireweed.kernels.fitting import can_run, has_gpu
+from fireweed.kernels.fitting import can_run
 from fireweed.training.merging import Merger, move, scale_and_shift
 from fireweed.training.pointwise import faster_kind
 
@@ -79,7 +80,7 @@ def fast_twin(model: keras.Model, compile: str = "none", norms: str = "global") 
     if keras.backend.backend() != "tensorflow":
         return model
     is_synchronized = norms == "global" and replicas() > 1
-    by_onednn = compile != "xla" and not has_gpu()
+    by_onednn = compile != "xla" and computes_on_cpu()
     merger = Merger(model) if by_onednn and can_run() and not is_synchronized else None
 
     def fast_layer(layer: keras.layers.Layer) -> keras.layers.Layer:

@@ -96,8 +96,8 @@ class Saver(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self._stop_if_asked()
-        if self.writes and self._is_due() and self._save():
-            self._saved()
+        if self._is_due():
+            self._save_within_epoch()
 
     def on_test_begin(self, logs: dict | None = None) -> None:
         self._accumulated = as_arrays(self._accumulators)
@@ -119,9 +119,12 @@ class Saver(keras.callbacks.Callback):
 
     def _stop_if_asked(self) -> None:
         if self._stops.number is not None:
-            if self.writes and self._save():
-                self._saved()
+            self._save_within_epoch()
             self._stops.carry_out()
+
+    def _save_within_epoch(self) -> None:
+        if self.writes and self._save():
+            self._saved()
 
     def _is_due(self) -> bool:
         waited = time.monotonic() - self._saved_at
