@@ -177,8 +177,13 @@ def held_table(held: Result) -> str:
     spreads = {name: Spread(f["median"], f["min"], f["max"], f["n"]) for name, f in held["figures"].items()}
     rows = [(name, figure(spreads[name]), figure(spreads["times as fast"], 1, "{:.2f}") if name != OURS else NONE)
             for name in (OURS, "stock Keras")]  # fmt: skip
-    line = f"{held['chip']}, {held['cores']} cores; {held['date']}, commit {held['commit']}."
-    return f"{table(('held to AVX2', 'photos/s (range, n)', 'Fireweed is times as fast'), rows)}\n{line}\n"
+    heads = ("held to AVX2", "photos/s (range, n)", "Fireweed is times as fast")
+    return f"{table(heads, rows)}\n{measured_on(held)}\n"
+
+
+def measured_on(facts: dict[str, Any]) -> str:
+    """Say in short on what, and of what, a measurement is."""
+    return f"{facts['chip']}, {facts['cores']} cores; {facts['date']}, commit {facts['commit']}."
 
 
 def growth_table(result: Result) -> str:

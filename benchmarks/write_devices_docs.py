@@ -14,7 +14,7 @@ from typing import Any
 
 from fireweed.text import counted
 from marked import fill, told
-from speed_tables import NONE, table
+from speed_tables import NONE, measured_on, table
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "docs" / "devices.md"
@@ -54,7 +54,7 @@ def batches_text(found: dict[str, Any]) -> str:
         f"{table(('batch', 'steps', *optimizers), rows)}\n"
         f"Validation accuracy on {found['photos']['validation']} drawn photos, {found['photos']['train']} to train on, "
         f"{found['epochs']} epochs of `{found['net']}` at {found['side']} px, one seed; the rate at batch {batches[0]} "
-        f"is the best of three on these validation photos. {machine(found)}"
+        f"is the best of three on these validation photos. {measured_on(found)}"
     )
 
 
@@ -64,7 +64,7 @@ def one_device_text(found: dict[str, Any]) -> str:
         f"{found['net']} at {found['side']} px, batch {found['batch']}, on one CPU: {now['median']:.1f} images/s, and "
         f"{before['median']:.1f} at commit {found['commit_before']}, the last that knew one device only: "
         f"{found['ratio_of_medians']:.3f} times (by round {rounds['least']:.3f} to {rounds['most']:.3f}, "
-        f"n = {len(now['images_per_second'])}). {machine(found)}"
+        f"n = {len(now['images_per_second'])}). {measured_on(found)}"
     )
 
 
@@ -80,7 +80,7 @@ def pod_text(found: dict[str, Any]) -> str:
         f"records and {shards:,} shards a host, each shard read by {readers}, each record once an epoch "
         f"({checked['epochs']} epochs counted). A host's plan and the rows of an epoch take {seconds:.0f} s, and its "
         f"process {peak:.1f} GB at most, the catalog of all records among them ({len(hosts)} hosts measured). "
-        f"{machine(found['machine'])}"
+        f"{measured_on(found['machine'])}"
     )
 
 
@@ -99,11 +99,7 @@ def loopback_text(found: dict[str, Any]) -> str:
     ]
     notes = "The second and third column are the greatest differences of a loss or accuracy, the kill and all."
     what = f"The photos are {found['data']}, the net `{found['net']}`."
-    return f"{table(head, rows)}\n{notes} {what} {machine(found['machine'])}"
-
-
-def machine(found: dict[str, Any]) -> str:
-    return f"{found['chip']}, {found['cores']} cores; {found['date']}, commit {found['commit']}."
+    return f"{table(head, rows)}\n{notes} {what} {measured_on(found['machine'])}"
 
 
 WRITERS: dict[str, Callable[[dict[str, Any]], str]] = {

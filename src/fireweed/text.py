@@ -1,6 +1,7 @@
 """Names of photos and classes made fit to be shown: nothing in them can move a terminal, a page or a chart."""
 
 import unicodedata
+from collections.abc import Sequence
 
 # Joiners belong to the spelling of Persian, of Indian languages and of emoji; other invisible characters only deceive.
 _JOINERS = "\u200c\u200d"
@@ -61,6 +62,12 @@ def _columns(character: str) -> int:
 def counted(count: int, word: str) -> str:
     """Return a number with its noun: 1 photo, 2,000 photos."""
     return f"{count:,} {word}" + ("" if count == 1 else "s")
+
+
+def some_of(names: Sequence[str], most: int = 5) -> str:
+    """Return the first names, and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def spreadsheet_cell(text: str) -> str:

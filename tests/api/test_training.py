@@ -16,11 +16,10 @@ from fireweed.api import TrainRequest, evaluate_run, predict, train_run
 from fireweed.api.sharding import make_shards
 from fireweed.errors import DataError, FireweedError, RecipeError, RunError
 from fireweed.reporting import Reporter
-from fireweed.run import RunFolder
+from fireweed.run import TIME_COLUMNS, RunFolder
 from fireweed.training import checkpoints
 
 NET = "conv 4 | pool | conv 8 | gap"
-TIMED = ("seconds", "images_per_second", "share_of_seconds_waited")
 
 
 def train(data, out, **options):
@@ -32,7 +31,7 @@ def train(data, out, **options):
 
 
 def lasting(folder):
-    return [{k: v for k, v in row.items() if k not in TIMED} for row in folder.history()]
+    return [{k: v for k, v in row.items() if k not in TIME_COLUMNS} for row in folder.history()]
 
 
 def test_two_classes_of_thirty_photos_adapt_and_say_so(make_photos, tmp_path):

@@ -2,7 +2,6 @@
 
 import copy
 import hashlib
-import io
 import json
 import os
 import time
@@ -15,6 +14,7 @@ import pytest
 
 from fireweed.bundle import open_bundle
 from fireweed.errors import BundleError
+from hdf5_changes import changed_hdf5, put
 
 CLASSES = ["daisy", "rose", "tulip"]
 SIDE = 8
@@ -264,24 +264,7 @@ KERNEL = "layers/conv2d/vars/0"
 
 
 def weights_changed(members, change):
-    buffer = io.BytesIO(members["model.weights.h5"])
-    with h5py.File(buffer, "r+") as file:
-        change(file)
-    return {**members, "model.weights.h5": buffer.getvalue()}
-
-
-def put(path, value=None, **how):
-    """Replace an object by an array made with these arguments of h5py, or by this link."""
-
-    def change(file):
-        if path in file:
-            del file[path]
-        if value is not None:
-            file[path] = value
-        elif how:
-            file.create_dataset(path, **how)
-
-    return change
+    return {**members, "model.weights.h5": changed_hdf5(members["model.weights.h5"], change)}
 
 
 HOSTILE_WEIGHTS = {

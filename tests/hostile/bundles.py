@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hdf5_changes import Change, changed_hdf5
+from hdf5_changes import put as put_at
 from hostile.cases import Case
 
 FUNCTION = {"module": "os", "class_name": "function", "config": "system", "registered_name": "system"}
@@ -144,25 +146,12 @@ def _zips() -> list[Case]:
     ]  # fmt: skip
 
 
-def changed_weights(change: Callable[[Any], None]) -> bytes:
-    import h5py
-
-    buffer = io.BytesIO(_state["members"]["model.weights.h5"])
-    with h5py.File(buffer, "r+") as file:
-        change(file)
-    return buffer.getvalue()
+def changed_weights(change: Change) -> bytes:
+    return changed_hdf5(_state["members"]["model.weights.h5"], change)
 
 
-def put(value: Any = None, path: str = KERNEL, **how: Any) -> Callable[[Any], None]:
-    def change(file: Any) -> None:
-        if path in file:
-            del file[path]
-        if value is not None:
-            file[path] = value
-        elif how:
-            file.create_dataset(path, **how)
-
-    return change
+def put(value: Any = None, path: str = KERNEL, **how: Any) -> Change:
+    return put_at(path, value, **how)
 
 
 def _many_fills(file: Any) -> None:

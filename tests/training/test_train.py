@@ -14,13 +14,13 @@ import tensorflow as tf
 from fireweed.errors import RunError
 from fireweed.recipe import checked
 from fireweed.reporting import Reporter
+from fireweed.run import TIME_COLUMNS
 from fireweed.training import train as training
 from fireweed.training.checkpoints import newest_checkpoint, write_checkpoint
 from fireweed.training.clock import Budget, ClockCourse
 from fireweed.training.train import TrainingInput, train
 
 STEPS, BATCH = 3, 4
-TIMED = ("seconds", "images_per_second", "share_of_seconds_waited")
 VALIDATION = (np.random.default_rng(7).integers(0, 256, (8, 12, 12, 3), np.uint8),
               np.eye(2, dtype=np.float32)[[0, 1] * 4], np.ones(8, np.float32))  # fmt: skip
 
@@ -95,7 +95,7 @@ def by_clock(patch, course=ClockCourse):
 
 
 def lasting(rows):
-    return [{k: v for k, v in row.items() if k not in TIMED} for row in rows]
+    return [{k: v for k, v in row.items() if k not in TIME_COLUMNS} for row in rows]
 
 
 @pytest.mark.parametrize("stop_at", [4, 7, 10])

@@ -7,7 +7,7 @@ from fireweed.api.auditing import Audited
 from fireweed.data.audit import Audit
 from fireweed.evaluation.audit_rows import PROBLEMS, Row, counts_of, rows_of, size_facts
 from fireweed.reporting import Reporter
-from fireweed.text import counted, readable, shortened
+from fireweed.text import counted, readable, shortened, some_of
 
 MOST_CLASSES = 30
 _PATH_COLUMNS = 44
@@ -97,16 +97,11 @@ def class_lines(audit: Audit) -> list[str]:
     by_part: dict[str, list[str]] = {}
     for name, part in audit.missing:
         by_part.setdefault(part, []).append(name)
-    lines += [f"no {part} photo of {_names(names)}" for part, names in by_part.items()]
+    lines += [f"no {part} photo of {some_of(names)}" for part, names in by_part.items()]
     if audit.few:
         lines.append(
-            f"few photos of {_names([f'{row.name} ({row.photos})' for row in audit.few])}: expect mistakes there"
+            f"few photos of {some_of([f'{row.name} ({row.photos})' for row in audit.few])}: expect mistakes there"
         )
     if audit.is_unbalanced:
         lines.append(f"the largest class has {audit.imbalance:.1f} times as many photos as the smallest")
     return lines
-
-
-def _names(names: list[str]) -> str:
-    more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more

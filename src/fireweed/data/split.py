@@ -9,6 +9,7 @@ import numpy as np
 
 from fireweed.data.catalog import PARTS, Catalog
 from fireweed.errors import RecipeError
+from fireweed.text import some_of
 
 VALIDATION_SHARE = 0.19
 TEST_SHARE = 0.10
@@ -205,9 +206,8 @@ def _repair_validation(parts: np.ndarray, groups_of_class: dict[int, list[int]])
 
 
 def _note(classes: tuple[str, ...], labels: list[int], text: str) -> str:
-    names = ", ".join(f"'{classes[label]}'" for label in labels[:5])
-    more = f" and {len(labels) - 5:,} more" if len(labels) > 5 else ""
-    return f"{'class' if len(labels) == 1 else 'classes'} {names}{more} {text}"
+    names = some_of([f"'{classes[label]}'" for label in labels])
+    return f"{'class' if len(labels) == 1 else 'classes'} {names} {text}"
 
 
 def _photos(count: int) -> str:
