@@ -49,7 +49,6 @@ class Saver(keras.callbacks.Callback):
     saved:        called when a checkpoint, and the history up to it, have been written.
     minutes:      between checkpoints within an epoch; 0 for none; None for the default, with a limit on their share of
                   the time.
-    seconds:      that checkpoints have taken in this process.
     metrics:      in which the loss and the accuracy of an epoch add up; set when the net is compiled.
     """
 
@@ -69,7 +68,6 @@ class Saver(keras.callbacks.Callback):
         self._saved = saved
         self._minutes = minutes
         self.writes = hosts.is_first
-        self.seconds = 0.0
         self.metrics: list[keras.Metric] = []
         self._accumulated: list[np.ndarray] = []  # of the steps of an epoch that is validated
         self._to_put_back: list[np.ndarray] = []
@@ -148,7 +146,6 @@ class Saver(keras.callbacks.Callback):
             old.unlink(missing_ok=True)
         self._saved_at = time.monotonic()
         self._last_took = self._saved_at - began
-        self.seconds += self._last_took
         return True
 
     def _state(self) -> Checkpoint:

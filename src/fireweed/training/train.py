@@ -79,7 +79,6 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
     ended_at: float = 0.0  # when the last epoch did, by time.monotonic()
     images_per_second: dict[int, float] = field(default_factory=dict)  # of this process's steps, by side
-    seconds_saving: float = 0.0  # that this process's checkpoints took
 
 
 def train(
@@ -204,7 +203,7 @@ class _Work:
         notes = [*self._notes, *lost, *course.notes(recorder.epochs_done, recorder.stopped_early)]
         return Outcome(
             recorder.rows, course.rates_taken(), recorder.kept_epoch, recorder.keeps_best, recorder.stopped_early,
-            self._resumed_at, model, notes, ended_at, recorder.speeds.images_per_second(), self.save.seconds,
+            self._resumed_at, model, notes, ended_at, recorder.speeds.images_per_second(),
         )  # fmt: skip
 
     def _keep_in(self, net: keras.Model) -> None:
