@@ -1,0 +1,98 @@
+"""What pages a language's site has, and the text of each from where it stands in the repository."""
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+LANGUAGES = ("en", "zh-TW")
+_HEADING = re.compile(r"^(#+) (.*)$", re.M)
+_EXAMPLE = re.compile(r"^>>> .*(?:\n.+)*", re.M)  # tested as it stands in the file, where it cannot be fenced
+_FENCED = re.compile(r"^```.*?^```", re.M | re.S)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page: its place in the site, the sources of its text, and its title where it is not the first heading."""
+
+    path: str
+    sources: tuple[str, ...]
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A language's site: its words, and its sections of pages in the order of the navigation."""
+
+    language: str
+    words: dict[str, Any]
+    sections: tuple[tuple[str, tuple[Page, ...]], ...]
+
+    @property
+    def pages(self) -> list[Page]:
+        """All pages, in the order of the navigation."""
+        return [page for _, pages in self.sections for page in pages]
+
+    def page_of_file(self) -> dict[str, str]:
+        """Return where each file of the repository is a page, or begins one; a notebook is where its text is."""
+        found: dict[str, str] = {}
+        for page in self.pages:
+            source = page.sources[0].removeprefix("lab:").removesuffix("#")
+            found.setdefault(source, page.path)
+            if source.endswith(".py"):
+                found[source.removesuffix(".py") + ".ipynb"] = page.path
+        return found
+
+
+def read_site(language: str) -> Site:
+    """Return the site of a language, as its file here describes it."""
+    described: dict[str, Any] = tomllib.loads((HERE / f"{language}.toml").read_text("utf-8"))
+    sections = tuple(
+        (
+            section.get("title", ""),
+            tuple(Page(page["path"], tuple(page["from"]), page.get("title", "")) for page in section["pages"]),
+        )
+        for section in described.pop("section")
+    )
+    return Site(language, described, sections)
+
+
+def part_of_file(source: str) -> str:
+    """Return the text of a file, or of a section of it: "README.md#Nets"; "README.md#" is what comes before the first.
+
+    Raises:
+        ValueError: the file has no such section.
+    """
+    name, mark, heading = source.partition("#")
+    text = _EXAMPLE.sub(r"```pycon\n\g<0>\n```", (ROOT / name).read_text("utf-8"))
+    if not mark:
+        return text
+    parts = re.split(r"^(?=## )", text, flags=re.M)
+    if not heading:
+        return parts[0]
+    for part in parts[1:]:
+        if part.partition("\n")[0] == f"## {heading}":
+            return part
+    raise ValueError(f"{name} has no section '{heading}'; docs/site/*.toml names it")
+
+
+def with_headings_from(text: str, top: int) -> str:
+    """Return a text whose highest headings are of level `top`, the others as far below them as they were."""
+    levels = [len(found[1]) for found in _HEADING.finditer(_FENCED.sub("", text))]
+    shift = top - min(levels, default=top)
+    pieces = re.split(r"(^```.*?^```)", text, flags=re.M | re.S)
+    return "".join(
+        piece
+        if piece.startswith("```")
+        else _HEADING.sub(lambda found: f"{'#' * (len(found[1]) + shift)} {found[2]}", piece)
+        for piece in pieces
+    )
+
+
+def title_of(text: str) -> str:
+    """Return a page's first heading, without marks."""
+    found = _HEADING.search(_FENCED.sub("", text))
+    return found[2].replace("`", "").strip() if found else ""
