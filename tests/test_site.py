@@ -23,7 +23,7 @@ pytest.importorskip("mkdocstrings_handlers.python", reason="the docs extra is no
 from house_docstrings import entries_of, with_headings  # noqa: E402
 from lab_pages import lab_page  # noqa: E402
 from links import Places, relinked  # noqa: E402
-from pages import LANGUAGES, part_of_file, read_site, with_headings_from  # noqa: E402
+from pages import LANGUAGES, part_of_file, read_site, with_columns, with_headings_from  # noqa: E402
 
 LOADING = {
     "script": "src",
@@ -102,12 +102,12 @@ def test_every_public_name_command_and_setting_is_in_the_reference(site):
     page = (site / "reference" / "python.html").read_text("utf-8")
     for name in fireweed.__all__:
         assert f'id="fireweed.{name}"' in page or f"fw.{name}</code>" in page, name
-    assert "<strong><code>settings</code></strong>" in page, "arguments are told one by one"
+    assert "<b><code>settings</code></b>" in page, "arguments are told one by one"
     commands = (site / "reference" / "commands.html").read_text("utf-8")
     assert all(f"<code>fireweed {name}</code>" in commands for name in ("train", "predict", "audit", "bench"))
     settings = (site / "reference" / "settings.html").read_text("utf-8")
     tables = [table["properties"] for table in Recipe.model_json_schema()["$defs"].values()]
-    told = re.findall(r'<h3 id="[^"]*">([\w.]+)<.*?</h3>\s*<p class="kind">.+?</p>\s*<p>\w', settings, re.S)
+    told = re.findall(r'<h3 id="[^"]*">([\w.]+)<.*?</h3>\s*<p class="kind">.+?</p>\s*<p>[^<\s]', settings, re.S)
     assert sorted(name.rpartition(".")[2] for name in told) == sorted(name for table in tables for name in table)
 
 
@@ -146,6 +146,9 @@ def test_a_page_is_put_together_of_sections_under_one_title():
     )
     with pytest.raises(ValueError, match="no section 'Nests'"):
         part_of_file("README.md#Nests")
+    assert with_columns("| a | b | c |\n|---|---|---|\n| 1 | x \\| y | 3 |\n", (1, 0)) == (
+        "| b | a |\n|---|---|\n| x \\| y | 1 |\n"
+    )
 
 
 def test_the_house_s_lists_become_lists_of_arguments():

@@ -1,9 +1,12 @@
 """A lab's notebook as a page: text, code, and below each cell what it printed and drew."""
 
 import html
+import itertools
 import re
+from collections.abc import Iterator
 
 from nbformat import NotebookNode
+from nbformat.v4 import new_output
 
 _FOLDED = re.compile(r"<details><summary>(.*?)</summary>\n(.*?)\n</details>", re.S)
 _LOADED = re.compile(r"""(?:src|href)=["']https?:""")
@@ -17,7 +20,7 @@ def lab_page(notebook: NotebookNode, note: str) -> str:
             parts.append(_FOLDED.sub(_folded, cell.source))
         else:
             parts.append(f"```python\n{cell.source}\n```")
-            parts += [shown for output in cell.get("outputs", []) if (shown := _shown(output))]
+            parts += [shown for output in _joined(cell.get("outputs", [])) if (shown := _shown(output))]
         if number == 0:
             parts.append(f'!!! note ""\n\n    {note}')
     return "\n\n".join(parts) + "\n"
@@ -26,6 +29,15 @@ def lab_page(notebook: NotebookNode, note: str) -> str:
 def _folded(found: re.Match[str]) -> str:
     body = "\n".join(f"    {line}".rstrip() for line in found[2].strip().splitlines())
     return f'??? question "{found[1]}"\n\n{body}'
+
+
+def _joined(outputs: list[NotebookNode]) -> Iterator[NotebookNode]:
+    """Give a cell's outputs, what was printed in several pieces as one."""
+    for is_stream, several in itertools.groupby(outputs, lambda output: output.output_type == "stream"):
+        if is_stream:
+            yield new_output("stream", text="".join(output.text for output in several))
+        else:
+            yield from several
 
 
 def _shown(output: NotebookNode) -> str:

@@ -20,7 +20,7 @@ import reference
 from lab_pages import lab_page
 from labs_as_run import FORMS, lab_as_run
 from links import UNPUBLISHED, Places, relinked
-from pages import HERE, LANGUAGES, ROOT, Page, Site, part_of_file, read_site, title_of, with_headings_from
+from pages import HERE, LANGUAGES, ROOT, Page, Site, part_of_file, read_site, title_of, with_columns, with_headings_from
 
 ASSETS = ("site.css", "mark.svg", "iframe-worker.js")
 NAMES = {"en": "English", "zh-TW": "繁體中文"}
@@ -39,7 +39,7 @@ def make_site(build: Path, form: str, repository: str = "") -> Path:
     for site in sites:
         folder = build / "docs" / site.language
         shutil.rmtree(folder, ignore_errors=True)
-        texts = {page.path: _texts(page, site, form, build / "docs" / "labs") for page in site.pages}
+        texts = {page.path: _texts(page, site, form, build / "docs" / "labs", repository) for page in site.pages}
         titles = {page.path: page.title or title_of(texts[page.path][0][1]) for page in site.pages}
         places = Places(ROOT, site.language, files, titles, repository)
         for page in site.pages:
@@ -59,7 +59,7 @@ def published_at() -> str:
     return found[1] if found and UNPUBLISHED not in found[1] else ""
 
 
-def _texts(page: Page, site: Site, form: str, kept: Path) -> list[tuple[str, str]]:
+def _texts(page: Page, site: Site, form: str, kept: Path, repository: str) -> list[tuple[str, str]]:
     """Return the texts that a page is put together from, each with the file that its links start from."""
     texts = []
     for source in page.sources:
@@ -71,7 +71,8 @@ def _texts(page: Page, site: Site, form: str, kept: Path) -> list[tuple[str, str
             note = words["lab_note_none"] if form == "none" else words["lab_note"]
             note = note.replace("{quick}", words["lab_note_quick"] if form == "quick" else "")
             note = note.replace("({notebook})", f"(beside:{Path(rest).stem}.ipynb)")
-            texts.append((rest, lab_page(lab_as_run(ROOT / rest, form, kept), note)))
+            text = lab_page(lab_as_run(ROOT / rest, form, kept), note)
+            texts.append((rest, text.replace(f"{UNPUBLISHED}/fireweed", repository) if repository else text))
         else:
             texts.append((source.partition("#")[0], part_of_file(source)))
     return texts
@@ -83,6 +84,7 @@ def _joined(page: Page, texts: list[tuple[str, str]], places: Places) -> str:
         for number, (source, text) in enumerate(texts)
     ]
     text = "\n\n".join(parts)
+    text = with_columns(text, page.columns)
     return f"---\ntitle: {page.title}\n---\n\n{text}" if page.title else text
 
 

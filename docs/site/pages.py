@@ -11,16 +11,24 @@ ROOT = HERE.parents[1]
 LANGUAGES = ("en", "zh-TW")
 _HEADING = re.compile(r"^(#+) (.*)$", re.M)
 _EXAMPLE = re.compile(r"^>>> .*(?:\n.+)*", re.M)  # tested as it stands in the file, where it cannot be fenced
+_ROW = re.compile(r"^\|.*\|$", re.M)
 _FENCED = re.compile(r"^```.*?^```", re.M | re.S)
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page: its place in the site, the sources of its text, and its title where it is not the first heading."""
+    """A page of the site.
+
+    path:    its place in the site.
+    sources: what its text is put together from.
+    title:   where it is not the first heading.
+    columns: the columns that its tables keep, from 0; all, where empty.
+    """
 
     path: str
     sources: tuple[str, ...]
     title: str = ""
+    columns: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,10 @@ def read_site(language: str) -> Site:
     sections = tuple(
         (
             section.get("title", ""),
-            tuple(Page(page["path"], tuple(page["from"]), page.get("title", "")) for page in section["pages"]),
+            tuple(
+                Page(page["path"], tuple(page["from"]), page.get("title", ""), tuple(page.get("columns", ())))
+                for page in section["pages"]
+            ),
         )
         for section in described.pop("section")
     )
@@ -90,6 +101,16 @@ def with_headings_from(text: str, top: int) -> str:
         else _HEADING.sub(lambda found: f"{'#' * (len(found[1]) + shift)} {found[2]}", piece)
         for piece in pieces
     )
+
+
+def with_columns(text: str, columns: tuple[int, ...]) -> str:
+    """Return a text whose tables have only these columns, in this order; no columns: all, as they are."""
+
+    def chosen(row: re.Match[str]) -> str:
+        cells = re.split(r"(?<!\\)\|", row[0].strip("|"))
+        return f"|{'|'.join(cells[column] for column in columns)}|"
+
+    return _ROW.sub(chosen, text) if columns else text
 
 
 def title_of(text: str) -> str:
