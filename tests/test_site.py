@@ -130,6 +130,9 @@ def test_links_lead_to_what_is_there_and_nothing_comes_from_elsewhere(site):
 
 def test_links_out_of_the_site_lead_to_the_repository_or_are_text():
     pages = {"en": {"README.md": "index.md"}, "zh-TW": {"README.zh-TW.md": "index.md"}}
+    assert relinked('<pre class="output">[1](2)`</pre>', "README.md", "x.md", Places(ROOT, "en", pages, {})).count(
+        "(2)"
+    )
     text = "[log](setup.py), [`setup.py`](setup.py), `[no](link)`, [home](README.md), [中文](README.zh-TW.md)"
     plain = relinked(text, "README.md", "how-to/x.md", Places(ROOT, "en", pages, {}))
     assert plain == ("log (`setup.py`), `setup.py`, `[no](link)`, [home](../index.md), [中文](../zh-TW/index.html)")

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 UNPUBLISHED = "YOUR_ACCOUNT"  # stands in the labs until somebody says where they publish
-# Code first, so that what looks like a link in it is left alone; a label may hold a picture.
+# Code and a lab's outputs first, so that what looks like a link in them is left alone; a label may hold a picture.
 _FOUND = re.compile(
-    r"(?P<code>^(?P<fence>```+).*?^(?P=fence)|(?P<ticks>`+)[^`]+(?P=ticks))"
+    r"(?P<code>^(?P<fence>```+).*?^(?P=fence)|(?P<ticks>`+)[^`]+(?P=ticks)|^<\w+ class=\"output\">.*?$)"
     r"|(?P<picture>!?)\[(?P<label>(?:[^\[\]]|!\[[^\]]*\]\([^)]*\))*)\]\((?P<target>[^)\s]+)\)",
     re.M | re.S,
 )
@@ -103,11 +103,13 @@ def _is_path(label: str, target: str) -> bool:
 
 
 def _address(to: str, language: str, page: str, own_language: str) -> str:
-    """Return the way from a page to another, of a site of another language by its finished file."""
+    """Return the way from a page to another; to one in another language's site, the way to its finished file."""
     if language == own_language:
         return os.path.relpath(to, Path(page).parent)
-    top = {"en": "."}
-    way = os.path.relpath(
-        Path(top.get(language, language)) / to, Path(top.get(own_language, own_language)) / Path(page).parent
-    )
+    way = os.path.relpath(f"{place_of(language)}/{to}", Path(place_of(own_language)) / Path(page).parent)
     return str(Path(way).with_suffix(".html"))
+
+
+def place_of(language: str) -> str:
+    """Return where a language's site is: English at the top, the others in folders of their own."""
+    return "." if language == "en" else language

@@ -5,6 +5,7 @@ folders of their own. Labs are executed once and kept in build/docs/labs.
 """
 
 import argparse
+import os
 import re
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ import tomli_w
 import reference
 from lab_pages import lab_page
 from labs_as_run import FORMS, lab_as_run
-from links import UNPUBLISHED, Places, relinked
+from links import UNPUBLISHED, Places, place_of, relinked
 from pages import HERE, LANGUAGES, ROOT, Page, Site, part_of_file, read_site, title_of, with_columns, with_headings_from
 
 ASSETS = ("site.css", "mark.svg", "iframe-worker.js")
@@ -45,11 +46,10 @@ def make_site(build: Path, form: str, repository: str = "") -> Path:
         for page in site.pages:
             _write(folder / "pages" / page.path, _joined(page, texts[page.path], places))
         _copy(places, site, folder / "pages")
-        own = target if site.language == "en" else target / site.language
-        (folder / "zensical.toml").write_text(tomli_w.dumps(_configuration(site, folder, own)), "utf-8")
+        _write(folder / "zensical.toml", tomli_w.dumps(_configuration(site)))
         command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean", "-f", "zensical.toml"]
         subprocess.run(command, cwd=folder, check=True)
-        shutil.copytree(folder / "html", own, dirs_exist_ok=True)
+        shutil.copytree(folder / "html", target / place_of(site.language), dirs_exist_ok=True)
     return target
 
 
@@ -83,8 +83,7 @@ def _joined(page: Page, texts: list[tuple[str, str]], places: Places) -> str:
         relinked(with_headings_from(text, 2 if number else 1), source, page.path, places)
         for number, (source, text) in enumerate(texts)
     ]
-    text = "\n\n".join(parts)
-    text = with_columns(text, page.columns)
+    text = with_columns("\n\n".join(parts), page.columns)
     return f"---\ntitle: {page.title}\n---\n\n{text}" if page.title else text
 
 
@@ -100,7 +99,7 @@ def _copy(places: Places, site: Site, folder: Path) -> None:
         shutil.copyfile(ROOT / file, folder / place)
 
 
-def _configuration(site: Site, folder: Path, target: Path) -> dict[str, Any]:
+def _configuration(site: Site) -> dict[str, Any]:
     """Return Zensical's configuration of one language's site."""
     configuration = tomllib.loads((HERE / "zensical.toml").read_text("utf-8"))
     project = configuration["project"]
@@ -132,7 +131,7 @@ def _navigation(site: Site) -> Iterable[Any]:
 
 
 def _alternate(language: str, own: str) -> dict[str, str]:
-    way = {("en", "en"): ".", ("zh-TW", "zh-TW"): ".", ("en", "zh-TW"): "zh-TW", ("zh-TW", "en"): ".."}[own, language]
+    way = os.path.relpath(place_of(language), place_of(own))
     return {"name": NAMES[language], "link": f"{way}/index.html", "lang": language}
 
 

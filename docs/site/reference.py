@@ -5,8 +5,8 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, get_args
 
-import click
 import typer
+import typer.core
 from typer.cli import get_docs_for_click
 
 import fireweed
@@ -28,8 +28,8 @@ BOUNDS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at mos
 def commands() -> str:
     """Return the page of all commands with their options."""
     command = typer.main.get_command(app)
-    assert isinstance(command, click.Group | typer.core.TyperGroup)
-    context = click.Context(command)
+    assert isinstance(command, typer.core.TyperGroup)
+    context = typer.Context(command)
     pages = [
         get_docs_for_click(obj=one, ctx=context, indent=1, call_prefix="fireweed")
         for one in command.commands.values()
