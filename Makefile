@@ -1,6 +1,7 @@
 # make demo   sets up and trains on the drawn set; make test   sets up, then lint, types, imports and tests;
 # make labs   makes the notebooks of labs/ from their texts (REPOSITORY=OWNER/fireweed: says where they are published);
-# make docs   makes the documentation site in build/site, with the labs as run (LABS=whole: not in their short form; LABS=none);
+# make docs   makes the documentation site in build/site, with the labs as run (LABS=whole: all of them, not their short
+#             form; LABS=none: without their outputs; REPOSITORY as above: links to files lead there);
 # make bench-peers PHOTOS=FOLDER   measures Fireweed beside its peers (half an hour) and writes docs/speed.md.
 PYTHON ?= python3
 BIN := .venv/bin

@@ -1,6 +1,7 @@
 """What pages a language's site has, and the text of each from where it stands in the repository."""
 
 import re
+import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,10 @@ from typing import Any
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+sys.path.insert(0, str(ROOT / "labs"))
+
+from make_notebooks import CHINESE_LINE_END  # noqa: E402
+
 LANGUAGES = ("en", "zh-TW")
 _HEADING = re.compile(r"^(#+) (.*)$", re.M)
 _EXAMPLE = re.compile(r"^>>> .*(?:\n.+)*", re.M)  # tested as it stands in the file, where it cannot be fenced
@@ -79,6 +84,7 @@ def part_of_file(source: str) -> str:
     """
     name, mark, heading = source.partition("#")
     text = _EXAMPLE.sub(r"```pycon\n\g<0>\n```", (ROOT / name).read_text("utf-8"))
+    text = CHINESE_LINE_END.sub("", text)
     if not mark:
         return text
     parts = re.split(r"^(?=## )", text, flags=re.M)
