@@ -1,5 +1,7 @@
 # make demo   sets up and trains on the drawn set; make test   sets up, then lint, types, imports and tests;
 # make labs   makes the notebooks of labs/ from their texts (REPOSITORY=OWNER/fireweed: says where they are published);
+# make docs   makes the documentation site in build/site, with the labs as run (LABS=whole: all of them, not their short
+#             form; LABS=none: without their outputs; REPOSITORY as above: links to files lead there);
 # make bench-peers PHOTOS=FOLDER   measures Fireweed beside its peers (half an hour) and writes docs/speed.md.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -7,7 +9,7 @@ PHOTOS ?= flower_photos
 ROUNDS ?= 3
 INSTALLED := .venv/.installed
 
-.PHONY: demo test test-long labs bench-peers clean
+.PHONY: demo test test-long labs docs bench-peers clean
 
 demo: $(INSTALLED)
 	$(BIN)/fireweed train --data drawn --recipe demo
@@ -24,6 +26,9 @@ test-long: $(INSTALLED)
 
 labs: $(INSTALLED)
 	$(BIN)/python labs/make_notebooks.py $(if $(REPOSITORY),--repository $(REPOSITORY))
+
+docs: $(INSTALLED)
+	$(BIN)/python docs/site/make_site.py $(if $(LABS),--labs $(LABS)) $(if $(REPOSITORY),--repository $(REPOSITORY))
 
 bench-peers: $(INSTALLED) .venv-peers/.installed
 	$(BIN)/python benchmarks/bench_peers.py $(PHOTOS) --rounds $(ROUNDS)

@@ -28,7 +28,7 @@ REPORT_WORDS = (
 )  # fmt: skip
 # Chinese has no spaces, but a page shows one where a line of text ends.
 _CHINESE = "[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]"
-_CHINESE_LINE_END = re.compile(rf"(?<={_CHINESE})\n(?=(?:\*\*)?{_CHINESE})")
+CHINESE_LINE_END = re.compile(rf"(?<={_CHINESE})\n(?=(?:\*\*)?{_CHINESE})")
 # Wherever the repository is named: in badges, and in what the first cell installs.
 _REPOSITORY = re.compile(r"(?:(?<=github\.com/)|(?<=com/github/))[\w.-]+/fireweed\b")
 
@@ -44,7 +44,7 @@ def notebook_of(text: Path) -> NotebookNode:
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"
         if cell.cell_type == "markdown":
-            cell.source = _CHINESE_LINE_END.sub("", cell.source)
+            cell.source = CHINESE_LINE_END.sub("", cell.source)
         if "solution" in cell.metadata.get("tags", []):
             cell.metadata["collapsed"] = True
     notebook.metadata = {

@@ -20,8 +20,11 @@ class Table(BaseModel):
 class DataSettings(Table):
     """How the photos are split and made square.
 
+    validation: share of the photos, twins together, that the training is judged by and never learns from.
+    test:       share that is kept aside until `fireweed evaluate --part test`.
+    fit:        how a photo becomes a square: "crop" takes its middle, "pad" adds white, "squash" scales sides unlike.
     photos_per_class: training photos of each class that are used at most; 0 is all. To learn what fewer photos give.
-    margin:           side of the cached training photo over the largest side trained on.
+    margin:     side of the cached training photo over the largest side trained on.
     """
 
     validation: float = Field(0.19, ge=0.01, le=0.8)
@@ -40,8 +43,11 @@ class DataSettings(Table):
 class ModelSettings(Table):
     """Which net, and from which weights.
 
-    freeze: what of a pretrained net stays as it is: true for all before its classifier, or the name of the last layer
-            that does; what is behind that layer then learns, from the net's own weights on.
+    name:    a net that `fireweed models` lists, or a net as a line of text.
+    weights: "none" for random ones, "imagenet", or a weight file, bundle or run to start from.
+    freeze:  what of a pretrained net stays as it is: true for all before its classifier, or the name of the last layer
+             that does; what is behind that layer then learns, from the net's own weights on.
+    dropout: share of the numbers before the classifier that each training step leaves out; 0 is off.
     """
 
     name: str = Field("squeezenet", max_length=4_000)
@@ -51,7 +57,17 @@ class ModelSettings(Table):
 
 
 class AugmentSettings(Table):
-    """What is varied at random in the training photos. Ranges are factors; 0 or an empty range is off."""
+    """What is varied at random in the training photos. Ranges are factors; 0 or an empty range is off.
+
+    flip:       mirror the photo, left to right, in every other epoch.
+    saturation: lowest and highest factor of the colours' saturation, from 0 (grey) to 10.
+    brightness: largest shift up or down, as a fraction of 255.
+    contrast:   largest change up or down of the factor 1.
+    crop:       smallest and largest share of the photo's area that is cut out and shown, above 0 and at most 1.
+    cutout:     side of a square that is hidden under grey, as a fraction of the photo's side.
+    mixup:      alpha of the Beta distribution from which a photo's share is drawn when it is blended with another.
+    cutmix:     the same where a rectangle of the other photo is pasted in; with both, a fair coin decides.
+    """
 
     flip: bool = True
     saturation: tuple[float, float] = (1.0, 1.0)
@@ -82,7 +98,18 @@ class AugmentSettings(Table):
 
 
 class ScheduleSettings(Table):
-    """The learning rate over the training; see `training/schedules.py` for what each kind does."""
+    """The learning rate over the training; see `training/schedules.py` for what each kind does.
+
+    kind:           "constant"; "ramp-sustain-decay" up, held, and down by a factor an epoch; "cosine" or "one-cycle"
+                    up, then down in half a cosine or in a line.
+    peak:           the highest learning rate.
+    start:          the learning rate of the first step; at most the peak.
+    floor:          what it falls to.
+    ramp_epochs:    epochs from `start` to `peak`, of ramp-sustain-decay.
+    sustain_epochs: epochs held at the peak, of ramp-sustain-decay.
+    decay:          factor an epoch by which its distance to `floor` shrinks after that, of ramp-sustain-decay.
+    warmup:         share of the steps in which it rises from `start` to `peak`, of cosine and one-cycle.
+    """
 
     kind: Literal["constant", "ramp-sustain-decay", "cosine", "one-cycle"] = "cosine"
     peak: float = Field(1e-3, gt=0, le=100)
@@ -95,7 +122,11 @@ class ScheduleSettings(Table):
 
 
 class Phase(Table):
-    """Some epochs at one side."""
+    """Some epochs at one side.
+
+    side:   width and height of the squares that the net is given, in pixels.
+    epochs: how often it sees the photos at that side.
+    """
 
     side: int = Field(ge=8, le=2048)
     epochs: int = Field(ge=1, le=MOST_EPOCHS)
@@ -104,14 +135,23 @@ class Phase(Table):
 class TrainingSettings(Table):
     """The optimizer and how long it works.
 
-    phases:   epochs and side of each; `epochs` scales them to so many in all, `side` replaces them by one phase.
+    phases:   epochs and side of each, 1 to 50 phases one after another.
+    epochs:   scales the phases to so many epochs in all.
+    side:     replaces the phases by one at this side, in pixels.
     evaluation_scale: side of validation, prediction and the bundle over the last phase's. Random crops make what a
               photo shows larger in training, so that a somewhat larger side fits the net better (Touvron et al. 2019,
               https://arxiv.org/abs/1906.06423). Nets that flatten have one side only and leave it out.
-    batch:    0 lets the number of photos decide.
+    batch:    photos a step, over all devices; 0 lets the number of photos decide.
     steps_at_least, steps_at_most: with neither `epochs` given, phases are scaled so that small sets
               get enough steps and large ones not too many; 0 is off.
+    optimizer: what changes the weights by their gradients.
+    weight_decay: how strongly weights are drawn to zero, as the optimizer defines it; norms and biases are not.
+    clip_norm: gradients longer than this, all taken together, are shortened to it; 0 is off.
+    label_smoothing: share of each label that is spread evenly over all classes.
+    class_weights: whether the loss weighs rare classes more: "balanced" does, "none" does not, "auto" does where the
+              largest class has three times the photos of the smallest or more.
     average:  decay of the moving average of the weights, updated every `average_every` steps; 0 is off.
+    average_every: steps between two updates of that average.
     backbone_rates: shares of the learning rate with which the net's first and last layer before the classifier learn,
               geometric by depth between; the classifier learns with all of it. What a pretrained backbone knows is then
               changed the less the more general it is (Howard and Ruder 2018, https://arxiv.org/abs/1801.06146).
@@ -131,6 +171,9 @@ class TrainingSettings(Table):
     views:    for a frozen net: epochs' worth of changed photos in each phase whose features the backbone computes; they
               serve the later epochs in another order. 0: every epoch has its own. With a time (--minutes) as many as
               fit, at most those of --set.
+    precision: of the numbers that the net computes with; "auto" is what suits the device.
+    seed:     of the first weights, the order of the photos and their augmentation.
+    schedule: the learning rate; see [training.schedule].
     compile:  whether XLA compiles the steps; "auto" goes by measurement, see `training/choices.py`.
     """
 
