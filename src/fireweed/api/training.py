@@ -186,6 +186,7 @@ def _carry_out(
             except FailedTrainingError as error:
                 if hosts.is_first:
                     keep_last_good(folder, recipe, error, parts, prepared.catalog)
+                hosts.leave()  # all of them found it out: none is to be missed while host 0 judges the net
                 raise
         if hosts.is_first:
             _finish(folder, recipe, outcome, parts, prepared.catalog, choice, reporter)

@@ -36,7 +36,10 @@ def run_in_child() -> int | None:
         preexec_fn=_ends_with_parent(),
     )  # fmt: skip
 
+    passed_on: list[int] = []
+
     def pass_on(number: int, frame: FrameType | None) -> None:
+        passed_on.append(number)
         with contextlib.suppress(ProcessLookupError):
             child.send_signal(number)
 
@@ -46,16 +49,17 @@ def run_in_child() -> int | None:
     code = child.wait()
     if code >= 0:
         return code
-    text = end_in_words(-code)
-    print(f"fireweed: {text}", file=sys.stderr)
-    return 128 - code if text == "stopped" else 1
+    stopped_by = passed_on[-1] if passed_on else -code  # host 0 ends first, and JAX then ends this child its own way
+    if signal.Signals(stopped_by).name in PASSED_ON:
+        print("fireweed: stopped", file=sys.stderr)
+        return 128 + stopped_by
+    print(f"fireweed: {end_in_words(-code)}", file=sys.stderr)
+    return 1
 
 
 def end_in_words(number: int) -> str:
-    """Return what it means that a signal ended the training of one of several hosts."""
+    """Return what it means that a signal, which nobody passed on, ended the training of one of several hosts."""
     name = signal.Signals(number).name
-    if name in PASSED_ON:
-        return "stopped"
     if name == "SIGABRT":
         return LOST
     return f"{name} ended the training on this host, so that all hosts stop; the same command on every host goes on"
