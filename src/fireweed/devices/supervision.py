@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 
 from fireweed.devices.hosts import LOST
@@ -46,23 +46,27 @@ def run_in_child() -> int | None:
     for name in PASSED_ON:
         if signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
             signal.signal(getattr(signal, name), pass_on)
-    code = child.wait()
-    if code >= 0:
-        return code
-    stopped_by = passed_on[-1] if passed_on else -code  # host 0 ends first, and JAX then ends this child its own way
-    if signal.Signals(stopped_by).name in PASSED_ON:
-        print("fireweed: stopped", file=sys.stderr)
-        return 128 + stopped_by
-    print(f"fireweed: {end_in_words(-code)}", file=sys.stderr)
-    return 1
+    code, text = end_of(child.wait(), passed_on)
+    if text:
+        print(f"fireweed: {text}", file=sys.stderr)
+    return code
 
 
-def end_in_words(number: int) -> str:
-    """Return what it means that a signal, which nobody passed on, ended the training of one of several hosts."""
+def end_of(returncode: int, passed_on: Sequence[int]) -> tuple[int, str]:
+    """Return the exit code of one of several hosts, and what its child has not said itself.
+
+    returncode: of the child; below 0 where a signal ended it.
+    passed_on:  the signals that it was sent.
+    """
+    if returncode >= 0:
+        return returncode, ""
+    number = passed_on[-1] if passed_on else -returncode  # when host 0 ends by a signal, JAX aborts the others
     name = signal.Signals(number).name
+    if name in PASSED_ON:
+        return 128 + number, "stopped"
     if name == "SIGABRT":
-        return LOST
-    return f"{name} ended the training on this host, so that all hosts stop; the same command on every host goes on"
+        return 1, LOST
+    return 1, f"{name} ended the training on this host, so that all hosts stop; the same command on every host goes on"
 
 
 def _ends_with_parent() -> Callable[[], None] | None:
