@@ -46,10 +46,9 @@ def git_state(folder: Path) -> str | None:
 
 
 def _git(folder: Path, *words: str) -> str | None:
+    command = ["git", "--no-optional-locks", "-C", str(folder), *words]  # what the user does there is not to wait
     try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
