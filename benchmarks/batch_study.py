@@ -11,7 +11,6 @@ writes to a temporary folder. Writes measurements/accuracy/batch-size.json.
 
 import argparse
 import json
-import math
 import tempfile
 import time
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from fireweed.devices import choose_device
 from fireweed.files import cache_folder
 from fireweed.recipe import read_recipe
 from fireweed.reporting import Reporter
+from fireweed.resolving import rate_factor
 from fireweed.settings import DataSettings
 from machine_facts import machine_facts
 
@@ -51,11 +51,6 @@ class Size:
 
 
 SMOKE = Size(photos_a_class=24, epochs=2, batches=(8, 32), optimizers=("lars",), rates=2)
-
-
-def scaled(optimizer: str, rate: float, ratio: float) -> float:
-    """Return the learning rate for a batch that is so many times as large."""
-    return rate * (ratio if optimizer in ("sgd", "lars") else math.sqrt(ratio))
 
 
 def photos_folder(photos_a_class: int) -> Path:
@@ -91,9 +86,9 @@ def study(size: Size) -> dict[str, Any]:
         best = max(tried, key=lambda row: row["accuracy"])
         best["kind"] = "scaled"
         for batch in size.batches[1:]:
-            train(optimizer, batch, scaled(optimizer, best["rate"], batch / least), WARM_UP, "scaled")
+            train(optimizer, batch, best["rate"] * rate_factor(optimizer, batch / least), WARM_UP, "scaled")
         train(optimizer, most, best["rate"], WARM_UP, "not scaled")
-        train(optimizer, most, scaled(optimizer, best["rate"], most / least), 0.0, "no warm-up")
+        train(optimizer, most, best["rate"] * rate_factor(optimizer, most / least), 0.0, "no warm-up")
     parts = {part: len(prepared.catalog.part(part)) for part in ("train", "validation")}
     return {"net": NET, "side": SIDE_PX, "epochs": size.epochs, "photos": parts, "seed": 0, "runs": rows,
             "device": choice.name, "backend": choice.backend, **machine_facts()}  # fmt: skip

@@ -42,13 +42,16 @@ class NoTensorFlow:
             raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
 
 
-def start(*asked: dict[str, Any], killed_in: int = 0, batch: int = 64) -> subprocess.Popen[str]:
+def start(
+    *asked: dict[str, Any], killed_in: int = 0, by: int = signal.SIGKILL, batch: int = 64
+) -> subprocess.Popen[str]:
     """Start trainings after one another in a process that finds no photo decoded.
 
     asked:     options of each `TrainRequest`; with `is_judged` false its run ends where training does.
-    killed_in: the epoch in which the process kills itself; 0: none.
+    killed_in: the epoch in which the process sends itself a signal; 0: none.
+    by:        the signal.
     """
-    told = json.dumps({"asked": asked, "killed_in": killed_in, "batch": batch})
+    told = json.dumps({"asked": asked, "killed_in": killed_in, "by": int(by), "batch": batch})
     return subprocess.Popen(
         [sys.executable, __file__, "--child", told], text=True, env=os.environ | ENVIRONMENT,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -56,27 +59,29 @@ def start(*asked: dict[str, Any], killed_in: int = 0, batch: int = 64) -> subpro
 
 
 def ends(processes: Sequence[subprocess.Popen[str]]) -> list[dict[str, Any] | None]:
-    """Return what each process told at its end, None of one that was killed.
+    """Return what each process told at its end, None of one that a signal ended.
 
     Raises:
         RuntimeError: one ended otherwise.
     """
     texts = [one.communicate(timeout=900) for one in processes]
     for one, (out, errors) in zip(processes, texts, strict=True):
-        if "RAN " not in out and one.returncode != -signal.SIGKILL:
+        if "RAN " not in out and one.returncode >= 0:
             raise RuntimeError(errors[-3000:])
     return [json.loads(out.split("RAN ")[1]) if "RAN " in out else None for out, _ in texts]
 
 
-def train_on(hosts: int, out: Path, data: str, killed_in: int = 0) -> list[dict[str, Any] | None]:
-    """Train on so many hosts, of which only host 0 has the run's folder; the last one may be killed in an epoch."""
+def train_on(
+    hosts: int, out: Path, data: str, killed_in: int = 0, by: int = signal.SIGKILL
+) -> list[dict[str, Any] | None]:
+    """Train on so many hosts, of which only host 0 has the run's folder; the last one may get a signal in an epoch."""
     with socket.create_server(("", 0)) as server:
         port = server.getsockname()[1]
     common = {"coordinator": f"127.0.0.1:{port}", "hosts": hosts, "data": data}
     return ends([
         start(
             {"out": str(out if host == 0 else out.with_name("nowhere")), "host": host, **common},
-            killed_in=killed_in if host == hosts - 1 else 0,
+            killed_in=killed_in if host == hosts - 1 else 0, by=by,
         )
         for host in range(hosts)
     ])  # fmt: skip
@@ -141,7 +146,7 @@ def decoded(told: dict[str, Any]) -> dict[str, int]:
     return {part: sum(name == part for name, _ in told["decoded"]) for part in ("train", "validation")}
 
 
-def run_child(asked: list[dict[str, Any]], killed_in: int, batch: int) -> None:
+def run_child(asked: list[dict[str, Any]], killed_in: int, by: int, batch: int) -> None:
     """Carry out trainings in this process, and tell on standard output which photos it read for what."""
     sys.meta_path.insert(0, NoTensorFlow())  # type: ignore[arg-type]
     from rich.console import Console
@@ -151,8 +156,10 @@ def run_child(asked: list[dict[str, Any]], killed_in: int, batch: int) -> None:
     from fireweed.data import squares, survey, twins
     from fireweed.errors import FireweedError
     from fireweed.reporting import Reporter
-    from fireweed.training import recording
+    from fireweed.stopping import Terminated
+    from fireweed.training import recording, shared_stops
 
+    shared_stops.SECONDS_BETWEEN_LOOKS = 0.0  # the whole training may take less than a second
     surveyed, looked_at, in_training = [], [], set()
     survey.read_bytes = _noted(survey.read_bytes, lambda photo: surveyed.append(photo.name))
     twins.read_bytes = _noted(twins.read_bytes, lambda photo: looked_at.append(photo.name))
@@ -161,7 +168,7 @@ def run_child(asked: list[dict[str, Any]], killed_in: int, batch: int) -> None:
 
     def begin_or_die(self: Any, epoch: int, logs: Any = None) -> None:
         if epoch + 1 == killed_in:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), by)
         begin(self, epoch, logs)
 
     def tell(self: Any, logs: Any = None) -> None:
@@ -177,7 +184,7 @@ def run_child(asked: list[dict[str, Any]], killed_in: int, batch: int) -> None:
                 settings=(f"training.batch={batch}",), **options,
             )  # fmt: skip
             train_run(request, Reporter(Console(file=said, width=300)))
-    except FireweedError as raised:
+    except (FireweedError, Terminated) as raised:
         error = f"{type(raised).__name__}: {raised}"
     text = json.dumps({"error": error, "said": said.getvalue(), "surveyed": surveyed, "looked_at": looked_at, **told})
     print("RAN", text)

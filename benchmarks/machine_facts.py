@@ -3,12 +3,12 @@
 import datetime
 import platform
 import subprocess
-from importlib import metadata
 from typing import Any
 
 from fireweed.devices import choose_device
+from fireweed.devices.machine import installed_version
 
-PACKAGES = ("keras", "tensorflow", "numpy", "pillow", "opencv-python-headless")
+PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pillow", "opencv-python-headless")
 
 
 def machine_facts() -> dict[str, Any]:
@@ -20,7 +20,7 @@ def machine_facts() -> dict[str, Any]:
         "cores": choice.cores,
         "system": platform.system(),
         "python": platform.python_version(),
-        "versions": {name: metadata.version(name) for name in PACKAGES},
+        "versions": {name: version for name in PACKAGES if (version := installed_version(name))},
         "date": datetime.date.today().isoformat(),
         "commit": commit.stdout.strip(),
     }

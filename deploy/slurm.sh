@@ -1,12 +1,13 @@
 #!/bin/sh
-# Trains on several machines of a SLURM cluster, one task on each; JAX finds the others from SLURM's own variables.
+# Trains on several machines of a SLURM cluster; JAX finds the others from SLURM's own variables.
 #   sbatch deploy/slurm.sh /shared/photos --recipe xception
+# JAX gives each task one GPU, so there are as many tasks on a machine as it has GPUs.
 # The run folder must lie where a restarted job finds it again; the same sbatch goes on with a run that was cut off.
 #SBATCH --job-name=fireweed
 #SBATCH --nodes=2
-#SBATCH --ntasks-per-node=1
+#SBATCH --ntasks-per-node=4
 #SBATCH --gpus-per-node=4
-#SBATCH --cpus-per-task=16
+#SBATCH --cpus-per-task=8
 #SBATCH --time=04:00:00
 #SBATCH --requeue
 set -eu

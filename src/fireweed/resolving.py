@@ -121,15 +121,19 @@ def _batch(training: TrainingSettings, photos: int, default_batch: int, notes: l
     return training.batch
 
 
-def _for_larger_batch(training: TrainingSettings, batch: int, usual: int, notes: list[str]) -> ScheduleSettings:
-    """Return the schedule for a batch that several devices share.
+def rate_factor(optimizer: str, ratio: float) -> float:
+    """Return how many times as large a learning rate suits a batch that is `ratio` times as large.
 
     The gradient of a larger batch is less noisy, so that a larger step suits it: in proportion to the batch where the
     step is in proportion to the gradient (Goyal et al. 2017, https://arxiv.org/abs/1706.02677), with its root where the
     optimizer divides by the gradient's size (Malladi et al. 2022, https://arxiv.org/abs/2205.10287).
     """
-    ratio = batch / usual
-    factor = ratio if training.optimizer in ("sgd", "lars") else math.sqrt(ratio)
+    return ratio if optimizer in ("sgd", "lars") else math.sqrt(ratio)
+
+
+def _for_larger_batch(training: TrainingSettings, batch: int, usual: int, notes: list[str]) -> ScheduleSettings:
+    """Return the schedule for a batch that several devices share."""
+    factor = rate_factor(training.optimizer, batch / usual)
     notes.append(
         f"batch {batch}, since several devices share it; the learning rate is {factor:.3g} times that for batch "
         f"{usual} (--set training.batch={usual} leaves both)"

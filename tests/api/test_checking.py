@@ -1,5 +1,6 @@
 """The check of devices: what it measures, and what it says of it."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -25,6 +26,13 @@ def test_one_device_is_held_against_nothing():
     assert in_words(ONE, ONE, GPU) == (
         "1 GPU: 1,000 images/s in batches of 32, 10.0% of the peak; input: 4,000 photos/s, keeps up"
     )
+
+
+def test_what_is_not_measured_is_not_claimed():
+    cores = Checked(8, 256, 6000.0, 0.075, 2e6, 4000.0)  # of a TPU that TensorFlow can only take whole
+    assert "times one device" not in in_words(cores, cores, GPU)
+    fitting = dataclasses.replace(ONE, input_per_second=500.0, fits_on_device=True)
+    assert in_words(fitting, fitting, GPU).endswith("holds training up, if photos did not fit on the device as they do")
 
 
 def test_two_devices_are_checked():

@@ -1,7 +1,9 @@
 """Training on several hosts gives what one gives; here the hosts are processes of this machine."""
 
 import json
+import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from fireweed.api import TrainRequest, train_run
 from fireweed.errors import DeviceError
 from fireweed.reporting import Reporter
+from fireweed.training.checkpoints import newest_checkpoint
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
@@ -41,6 +44,15 @@ def test_two_hosts_train_as_one_does_and_go_on_after_one_was_killed(shared_photo
     assert all(line.startswith("warning: ") for line in second["said"].splitlines())
     assert (cut / "report.html").is_file() and not (tmp_path / "nowhere").exists()
     check_shares([first, second], one)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of Unix")
+def test_a_signal_to_another_host_lets_host_0_save_the_step_and_stops_all(shared_photos, tmp_path):
+    first, second = train_on(2, tmp_path / "run", str(shared_photos), killed_in=2, by=signal.SIGTERM)
+    assert first["error"] == f"Terminated: {128 + signal.SIGTERM}"
+    assert second is None or second["error"].startswith("Terminated")
+    found, _ = newest_checkpoint(tmp_path / "run" / "checkpoints")
+    assert (found.epoch, found.step > 0) == (1, True)
 
 
 @pytest.mark.long

@@ -59,11 +59,27 @@ def test_timed_steps_serve_where_no_run_was():
 
 def test_a_guess_is_called_one_and_made_for_cpus_only(monkeypatch):
     monkeypatch.setattr(timing, "matrix_rate", lambda: 1e9)
-    seconds, basis = expected_seconds(recipe(), 5, 1000, CPU)
+    seconds, basis = expected_seconds(recipe("xla"), 5, 1000, CPU)
     each = [multiply_adds("conv 4 | gap", 5, side) for side in (16, 32)]
-    assert seconds == pytest.approx(1000 * 3 / 0.35e9 * (3 * each[0] + 2 * each[1]), rel=1e-6)
+    assert seconds == pytest.approx(1000 * 3 / 0.3e9 * (3 * each[0] + 2 * each[1]), rel=1e-6)
     assert "rough guess" in basis
     assert expected_seconds(recipe(), 5, 1000, GPU) is None
+
+
+def test_a_guess_goes_by_what_such_nets_reach(monkeypatch):
+    monkeypatch.setattr(timing, "matrix_rate", lambda: 1e9)
+    monkeypatch.setattr(timing, "multiply_adds", lambda *net: 1_000_000)
+    with_bf16 = dataclasses.replace(CPU, found=(Found("cpu", "Newer CPU", 1, cores=2, features=("BF16",)),))
+
+    def rate(name, precision, choice, library="avx2"):
+        monkeypatch.setattr(timing, "library_name", lambda: library)
+        asked = recipe(name=name)
+        return timing.guessed_rate(asked.with_training(precision=precision), 5, 96, choice, passes=1)
+
+    wide = [rate("xception", *of) for of in (("mixed_bfloat16", with_bf16), ("float32", CPU), ("mixed_bfloat16", CPU))]
+    assert wide == sorted(wide, reverse=True) and wide[0] == pytest.approx(1000)
+    assert rate("squeezenet", "float32", CPU) > 2 * rate("squeezenet", "float32", CPU, "none")
+    assert rate("mobilenetv2", "float32", CPU) == rate("mobilenetv2", "float32", CPU, "none")
 
 
 def test_rates_with_xla_say_nothing_of_steps_without(monkeypatch):

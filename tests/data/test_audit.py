@@ -51,7 +51,7 @@ def flowers(count: int = 6) -> dict[str, bytes]:
 def test_sound_photos_have_nothing_the_matter(tmp_path: Path) -> None:
     audit = audited(tmp_path, flowers())
     assert not audit.exact_twins and not audit.near_twins and not audit.conflicts and not audit.leaks
-    assert not any(audit.remarks.values()) and not audit.missing and not audit.has_parts
+    assert not any(audit.remarks.values()) and not audit.missing
     assert [(row.name, row.photos) for row in audit.classes] == [("roses", 6), ("tulips", 6)]
     assert audit.formats == {"JPEG": 12} and audit.modes == {"colour": 12} and audit.imbalance == 1
 
@@ -84,7 +84,7 @@ def test_twins_in_two_given_parts_leak_and_classes_missing_in_a_part_are_named(t
     audit = audited(tmp_path, files)
     leaks = {(audit.catalog.photos[one.second].name, one.equal) for one in audit.leaks}
     assert leaks == {("test/roses/copy.jpg", True), ("test/roses/small.jpg", False)}
-    assert audit.missing == (("tulips", "test"),) and audit.has_parts
+    assert audit.missing == (("tulips", "test"),)
     assert audit.classes[0].parts == {"train": 5, "test": 3}
 
 

@@ -23,6 +23,7 @@ import numpy as np
 from fireweed.devices import choose_device, confirm
 from fireweed.devices import hosts as module
 from fireweed.devices.cluster import call_of
+from fireweed.devices.coordination import leave_word, words_left
 from fireweed.devices.hosts import join
 from fireweed.errors import FireweedError
 address, index = sys.argv[1], int(sys.argv[2])
@@ -42,7 +43,10 @@ def told(call):
 def refuse():
     raise FireweedError(f"host {index} cannot")
 
+leave_word(f"test/{index}", f"host {index} was here")
+hosts.settle(str)
 print("GOT", json.dumps({
+    "words": sorted(words_left("test")), "none": words_left("nobody"),
     "count": hosts.count, "index": hosts.index,
     "broadcast": hosts.broadcast(mine) == np.random.default_rng(0).bytes(100_003),
     "empty": hosts.broadcast(b"" if index == 0 else b"other").decode(),
@@ -117,6 +121,7 @@ def test_two_hosts_agree_on_what_host_0_says(free_port):
     got = [json.loads(out.split("GOT ")[1]) for out, _ in said]
     for index, one in enumerate(got):
         assert (one["count"], one["index"]) == (2, index)
+        assert one["words"] == ["host 0 was here", "host 1 was here"] and one["none"] == []
         assert one["broadcast"] and one["empty"] == ""
         assert one["settled"] == {"from": 0}
         assert one["gathered"] == [10, 9010] and one["failed"].endswith("host 1 cannot")

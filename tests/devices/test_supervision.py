@@ -10,6 +10,8 @@ import time
 import psutil
 import pytest
 
+from fireweed.devices.supervision import end_of
+
 GOES_ON = "the same command on every host goes on"
 LONGEST = 120  # seconds that a command may take to start its child, on a machine that is busy
 
@@ -67,6 +69,11 @@ def test_signals_are_passed_on(waiting, number, code):
     parent.send_signal(number)
     assert parent.wait(30) == code
     child.wait(30)
+
+
+def test_a_child_that_jax_aborts_since_host_0_was_stopped_is_told_as_stopped():
+    assert end_of(-signal.SIGABRT, [signal.SIGTERM]) == (143, "stopped")
+    assert end_of(-signal.SIGABRT, [])[0] == 1 and end_of(143, [signal.SIGTERM]) == (143, "")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux to end a child with its parent")

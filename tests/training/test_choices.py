@@ -34,6 +34,12 @@ def test_jax_has_xla_only():
         choose_compile(recipe("none"), "jax", "gpu", {}, None, None)
 
 
+def test_a_tpu_compiles_by_itself():
+    for cores in (1, 8):
+        chosen = choose_compile(recipe(), "tensorflow", "tpu", {}, 10 * HOUR, never, cores)
+        assert chosen.compile == "none" and "TPUs have no other" in chosen.sentence
+
+
 def test_a_short_training_tries_nothing():
     chosen = choose_compile(recipe(), "tensorflow", "cpu", {}, 600.0, never)
     assert chosen.compile == "none" and "fireweed bench" in chosen.sentence

@@ -88,7 +88,7 @@ class _Speeds:
 
     def _reckoned(self, side: int) -> float:
         if not self.rates:
-            return guessed_rate(self.recipe, self.classes, side)
+            return guessed_rate(self.recipe, self.classes, side, self.choice)
         return rate_by_pixels(self.rates, side)
 
 

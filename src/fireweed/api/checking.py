@@ -31,7 +31,8 @@ class Checked:
     images_per_second: of training steps whose batch is there already.
     share_of_peak:     multiply-adds done over those that the devices' matrix product does in this precision.
     exchanged_bytes:   gradients that each device sends in a step, where they are averaged around a ring.
-    input_per_second:  photos that the pipeline makes ready in a second, training standing still.
+    input_per_second:  photos, decoded before, that the pipeline makes ready in a second, training standing still.
+    fits_on_device:    whether a training would put such photos on the device, and need no pipeline for them.
     """
 
     devices: int
@@ -40,6 +41,7 @@ class Checked:
     share_of_peak: float
     exchanged_bytes: float
     input_per_second: float
+    fits_on_device: bool = False
 
 
 def check_devices(request: TrainRequest, reporter: Reporter) -> list[Checked]:
@@ -52,31 +54,32 @@ def check_devices(request: TrainRequest, reporter: Reporter) -> list[Checked]:
     reporter.say(f"{choice.name}: {choice.backend}, {choice.precision}; squeezenet at {SIDE_PX} px")
     peak = matrix_rate() if choice.kind == "cpu" else device_limits(choice.precision)[0]
     results: list[Checked] = []
-    for count in sorted({1, choice.count}):
-        results.append(_check(replace(choice, count=count), peak, reporter))
+    for count in sorted({1 if choice.tpu is None else choice.count, choice.count}):  # TensorFlow takes a TPU whole
+        results.append(_check(replace(choice, count=count), peak))
         reporter.say(in_words(results[-1], results[0], choice))
     return results
 
 
-def in_words(result: Checked, one: Checked, choice: DeviceChoice) -> str:
-    """Return a sentence on a layout, held against that of one device."""
+def in_words(result: Checked, first: Checked, choice: DeviceChoice) -> str:
+    """Return a sentence on a layout, held against the first one where that is of one device."""
     text = (
         f"{counted(result.devices, WORDS[choice.kind])}: {result.images_per_second:,.0f} images/s in batches of "
         f"{result.batch}, {result.share_of_peak:.1%} of the peak"
     )
+    if result.devices > first.devices == 1:
+        speed_up = result.images_per_second / first.images_per_second
+        text += f", {speed_up:.2f} times one device ({speed_up / result.devices:.0%} of {result.devices})"
     if result.devices > 1:
-        speed_up = result.images_per_second / one.images_per_second
-        text += (
-            f", {speed_up:.2f} times one device ({speed_up / result.devices:.0%} of {result.devices}); "
-            f"each sends {result.exchanged_bytes / 1e6:.2g} MB of gradients a step"
-        )
-    share = result.input_per_second / result.images_per_second
-    verdict = "keeps up" if share >= 1 else "holds training up"
+        text += f"; each sends {result.exchanged_bytes / 1e6:.2g} MB of gradients a step"
+    verdict = "keeps up" if result.input_per_second >= result.images_per_second else "holds training up"
+    if result.fits_on_device:
+        verdict += ", if photos did not fit on the device as they do"
     return f"{text}; input: {result.input_per_second:,.0f} photos/s, {verdict}"
 
 
-def _check(choice: DeviceChoice, peak: float, reporter: Reporter) -> Checked:
+def _check(choice: DeviceChoice, peak: float) -> Checked:
     from fireweed.api.building import TrainingParts, build_for_training, seed_everything
+    from fireweed.data.resident import obstacle
     from fireweed.models.cost import total_cost
 
     recipe = read_recipe("squeezenet", [f"training.phases=[{{side={SIDE_PX},epochs=100}}]"])
@@ -89,9 +92,11 @@ def _check(choice: DeviceChoice, peak: float, reporter: Reporter) -> Checked:
     parts = TrainingParts(recipe, catalog, None)
     try:
         rate = _steps_per_second(model, recipe, parts, layout) * recipe.training.batch
+        parts.training_cache.gather(np.arange(parts.photos))  # decoded once, which is not what is measured
         started = time.perf_counter()
         photos = sum(len(images) for images, _, _ in parts.training.training(parts.plan, SIDE_PX, 0, INPUT_STEPS))
         input_rate = photos / (time.perf_counter() - started)
+        fits_on_device = not obstacle(parts.training_cache, "auto")
     finally:
         parts.close()
     cost = total_cost(model, SIDE_PX)
@@ -102,6 +107,7 @@ def _check(choice: DeviceChoice, peak: float, reporter: Reporter) -> Checked:
         share_of_peak=rate * PASSES * cost.multiply_adds / (peak * layout.replicas if choice.kind != "cpu" else peak),
         exchanged_bytes=2 * 4 * cost.trainable_parameters * (layout.replicas - 1) / layout.replicas,
         input_per_second=input_rate,
+        fits_on_device=fits_on_device,
     )
 
 

@@ -4,17 +4,19 @@ import datetime
 import os
 import platform
 import subprocess
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from fireweed.devices import DeviceChoice
+from fireweed.devices.machine import installed_version
 from fireweed.devices.process import ALLOCATOR, TUNABLES
 from fireweed.kernels.native import SWITCH, library_name
 from fireweed.version import __version__
 
-PACKAGES = ("keras", "tensorflow", "jax", "numpy", "pillow", "simplejpeg", "opencv-python-headless", "h5py")
-VARIABLES = ("KERAS_BACKEND", SWITCH, "TF_ENABLE_ONEDNN_OPTS", "OMP_NUM_THREADS", *ALLOCATOR, TUNABLES)
+PACKAGES = ("keras", "tensorflow", "jax", "jaxlib", "numpy", "pillow", "simplejpeg", "opencv-python-headless",
+            "h5py")  # fmt: skip
+VARIABLES = ("KERAS_BACKEND", SWITCH, "TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS", "JAX_PLATFORMS", "OMP_NUM_THREADS",
+             *ALLOCATOR, TUNABLES)  # fmt: skip
 
 
 def environment_facts(choice: DeviceChoice, hosts: int = 1, data: str | None = None) -> dict[str, Any]:
@@ -29,7 +31,7 @@ def environment_facts(choice: DeviceChoice, hosts: int = 1, data: str | None = N
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "system": platform.platform(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: installed_version(name) for name in PACKAGES},
         "device": choice.facts(),
         "hosts": hosts,
         "kernels": library_name(),
@@ -46,17 +48,9 @@ def git_state(folder: Path) -> str | None:
 
 
 def _git(folder: Path, *words: str) -> str | None:
+    command = ["git", "--no-optional-locks", "-C", str(folder), *words]  # what the user does there is not to wait
     try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

@@ -8,11 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from fireweed.api.budget import CHECKPOINT_SECONDS, counted_minutes, scaled, too_short
-from fireweed.api.limits import matrix_rate
 from fireweed.api.timing import (
     GROUNDS,
     PASSES,
-    SHARE_OF_MATRIX_RATE,
+    guessed_multiply_adds,
     guessed_rate,
     head_multiply_adds,
     known_figures,
@@ -54,11 +53,11 @@ def expected_head_seconds(
         if rate is None:
             if choice.kind != "cpu":
                 return None
-            rate, is_guess = guessed_rate(recipe, classes, side, passes=1), True
+            rate, is_guess = guessed_rate(recipe, classes, side, choice, passes=1), True
         rates[side] = rate
     seconds = feature_seconds(recipe, photos, validated, rates.__getitem__)
     known = _known_head_rate(recipe, choice)
-    head = recipe.total_epochs * _epoch_seconds(photos, known or _guessed_head_rate(recipe, classes))
+    head = recipe.total_epochs * _epoch_seconds(photos, known or _guessed_head_rate(recipe, classes, choice))
     return seconds + head, GROUNDS[2 if is_guess or not known else 0]
 
 
@@ -95,7 +94,7 @@ def fit_views_to_minutes(
         return seconds_to_finish(recipe, classes, validated, forward, choice)
 
     asked = resolved.recipe.with_training(views=most_views)
-    head_rate = head_rate or _guessed_head_rate(asked, classes)
+    head_rate = head_rate or _guessed_head_rate(asked, classes, choice)
     room = _Room(started + minutes * 60, photos, validated, timer, finishing, head_rate)
     candidates = [asked] if keeps_sides else _smaller_and_smaller(asked)
     recipe = next((one for one in candidates if room.fitted(one) and room.fitted(one, is_timed=True)), candidates[-1])
@@ -226,11 +225,11 @@ def _measured_head_rate(recipe: Recipe, classes: int, choice: DeviceChoice) -> f
     return rate
 
 
-def _guessed_head_rate(recipe: Recipe, classes: int) -> float:
+def _guessed_head_rate(recipe: Recipe, classes: int, choice: DeviceChoice) -> float:
     """Return the images/s of the head as its multiply-adds and the CPU's matrix rate let expect."""
     side = max(phase.side for phase in recipe.training.phases)
     work = PASSES * head_multiply_adds(recipe.model.name, classes, side, recipe.model.freeze)
-    return 1 / (STEP_SECONDS / recipe.training.batch + work / (SHARE_OF_MATRIX_RATE * matrix_rate()))
+    return 1 / (STEP_SECONDS / recipe.training.batch + work / guessed_multiply_adds(recipe, choice))
 
 
 def _sides(recipe: Recipe) -> set[int]:

@@ -85,7 +85,7 @@ def train(data: str | Path, *, quiet: bool = False, settings: Sequence[str] = ()
     settings: as given to --set: ("training.batch=16",).
     options:  the command's other options by name: recipe, model, weights, freeze, epochs, side, minutes, seed,
               augment, flip, out, deterministic, compile, device, devices, backend, precision, coordinator, hosts, host,
-              checkpoint_minutes, start_over.
+              resident, tpu, zone, project, checkpoint_minutes, start_over.
 
     Raises:
         FireweedError: whatever is wrong with the photos, the options or the machine, in one sentence.

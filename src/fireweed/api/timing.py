@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from fireweed.training.stepping import Speed
 
 PASSES = 3  # a training step costs about three forward passes: forward, and two gradients
-SHARE_OF_MATRIX_RATE = 0.35  # what a training step reaches of a matrix product's rate, as measured on two chips
+# What steps and answers reach of the rate of NumPy's matrix product in float32, about, as docs/speed.md has it: nets of
+# wide 1x1 convolutions, on units for bfloat16 too; nets that the compiled kernels do; all others.
+SHARE_OF_WIDE, SHARE_OF_WIDE_IN_BF16, SHARE_BY_KERNELS, SHARE_OF_OTHERS = 0.7, 1.0, 0.7, 0.3
 GUESSED_FINISH_SECONDS, SECONDS_PER_PARAMETER = 2.0, 3e-7  # bundle, evaluation and report; writing 20 million: 6 s
 GROUNDS = ("from earlier runs here", "from steps timed here", "a rough guess; the first epoch shows more")
 
@@ -37,7 +39,7 @@ def expected_seconds(recipe: Recipe, classes: int, photos: int, choice: DeviceCh
         if not any(rates):
             if choice.kind != "cpu":
                 return None
-            rates.append(guessed_rate(recipe, classes, phase.side))
+            rates.append(guessed_rate(recipe, classes, phase.side, choice))
         ground = next(number for number, rate in enumerate(rates) if rate)
         seconds += phase.epochs * photos / rates[ground]
         weakest = max(weakest, ground)
@@ -153,7 +155,23 @@ def _parameters(net: str, classes: int, side: int | None) -> int:
     return int(build_model(net, classes, side).count_params())
 
 
-def guessed_rate(recipe: Recipe, classes: int, side: int, passes: int = PASSES) -> float:
+def guessed_rate(recipe: Recipe, classes: int, side: int, choice: DeviceChoice, passes: int = PASSES) -> float:
     """Return the images/s that a CPU may reach, guessed from its matrix rate; passes: forward passes' work a photo."""
     each = multiply_adds(recipe.model.name, classes, side)
-    return SHARE_OF_MATRIX_RATE * matrix_rate() / (passes * max(each, 1))
+    return guessed_multiply_adds(recipe, choice) / (passes * max(each, 1))
+
+
+def guessed_multiply_adds(recipe: Recipe, choice: DeviceChoice) -> float:
+    """Return the multiply-adds per second that a recipe's net may reach on a CPU."""
+    entry, precision = find_entry(recipe.model.name), recipe.training.precision
+    has_units = any("BF16" in found.features for found in choice.found if found.kind == "cpu")
+    if entry.is_wide and precision == "mixed_bfloat16" and has_units:
+        share = SHARE_OF_WIDE_IN_BF16
+    elif precision != "float32":
+        share = SHARE_OF_OTHERS
+    elif entry.is_wide:
+        share = SHARE_OF_WIDE
+    else:
+        by_kernels = choice.backend == "tensorflow" and recipe.training.compile != "xla" and library_name() != "none"
+        share = SHARE_BY_KERNELS if by_kernels and not entry.pretrained else SHARE_OF_OTHERS
+    return share * matrix_rate()

@@ -94,6 +94,11 @@ def _train_asked(
     reporter.say(f"{choice.name}: {choice.backend}, {choice.precision}")
     for warning in (*choice.warnings, *late):
         reporter.warn(warning)
+    if request.deterministic and choice.kind != "cpu":
+        reporter.warn(
+            "--deterministic repeats a run on CPUs; on the one GPU that was tried, through JAX, the loss was not a "
+            "number in the first epoch (docs/devices.md)"
+        )
     reporter.say(why)
     with hosts.losses_noticed():
         if hosts.count > 1:  # JAX starts on all of them at once, so before what takes them unequally long
@@ -186,6 +191,7 @@ def _carry_out(
             except FailedTrainingError as error:
                 if hosts.is_first:
                     keep_last_good(folder, recipe, error, parts, prepared.catalog)
+                hosts.leave()  # all of them found it out: none is to be missed while host 0 judges the net
                 raise
         if hosts.is_first:
             _finish(folder, recipe, outcome, parts, prepared.catalog, choice, reporter)

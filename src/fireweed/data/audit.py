@@ -82,11 +82,6 @@ class Audit:
     sizes: np.ndarray
 
     @property
-    def has_parts(self) -> bool:
-        """Whether the photos came with parts: train, validation, test."""
-        return any(row.parts for row in self.classes)
-
-    @property
     def imbalance(self) -> float | None:
         """How many times as many photos the largest class has as the smallest; None with fewer than two classes."""
         counts = [row.photos for row in self.classes if row.photos]

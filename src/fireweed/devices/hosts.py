@@ -22,6 +22,7 @@ import numpy as np
 from fireweed.devices.backends import import_framework
 from fireweed.devices.choice import DeviceChoice
 from fireweed.devices.cluster import HostCall
+from fireweed.devices.coordination import joined
 from fireweed.errors import DeviceError, FireweedError, HostLostError
 
 JOIN_SECONDS = 300  # in which all hosts have to have started
@@ -213,8 +214,7 @@ def join(call: HostCall | None, choice: DeviceChoice) -> Hosts:
             else "give --coordinator HOST:PORT, --hosts N and --host I on every host"
         )  # fmt: skip
         raise DeviceError(f"the hosts cannot be joined: {reason}; {remedy}") from error
-    state = _joined()
-    return Hosts(state.num_processes, state.process_id)
+    return Hosts(*joined())
 
 
 def _check_coordinator(coordinator: str, is_first: bool) -> None:
@@ -245,13 +245,6 @@ def _check_coordinator(coordinator: str, is_first: bool) -> None:
                     "started, with the same --coordinator, and does no firewall lie between?"
                 ) from error
         time.sleep(0.2)
-
-
-def _joined() -> Any:
-    """Return what JAX knows of the hosts before it starts; asked in its public way it would start."""
-    from jax._src import distributed
-
-    return distributed.global_state
 
 
 def _from_first(array: np.ndarray) -> np.ndarray:

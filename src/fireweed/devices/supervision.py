@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 
 from fireweed.devices.hosts import LOST
@@ -36,29 +36,37 @@ def run_in_child() -> int | None:
         preexec_fn=_ends_with_parent(),
     )  # fmt: skip
 
+    passed_on: list[int] = []
+
     def pass_on(number: int, frame: FrameType | None) -> None:
+        passed_on.append(number)
         with contextlib.suppress(ProcessLookupError):
             child.send_signal(number)
 
     for name in PASSED_ON:
         if signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
             signal.signal(getattr(signal, name), pass_on)
-    code = child.wait()
-    if code >= 0:
-        return code
-    text = end_in_words(-code)
-    print(f"fireweed: {text}", file=sys.stderr)
-    return 128 - code if text == "stopped" else 1
+    code, text = end_of(child.wait(), passed_on)
+    if text:
+        print(f"fireweed: {text}", file=sys.stderr)
+    return code
 
 
-def end_in_words(number: int) -> str:
-    """Return what it means that a signal ended the training of one of several hosts."""
+def end_of(returncode: int, passed_on: Sequence[int]) -> tuple[int, str]:
+    """Return the exit code of one of several hosts, and what its child has not said itself.
+
+    returncode: of the child; below 0 where a signal ended it.
+    passed_on:  the signals that it was sent.
+    """
+    if returncode >= 0:
+        return returncode, ""
+    number = passed_on[-1] if passed_on else -returncode  # when host 0 ends by a signal, JAX aborts the others
     name = signal.Signals(number).name
     if name in PASSED_ON:
-        return "stopped"
+        return 128 + number, "stopped"
     if name == "SIGABRT":
-        return LOST
-    return f"{name} ended the training on this host, so that all hosts stop; the same command on every host goes on"
+        return 1, LOST
+    return 1, f"{name} ended the training on this host, so that all hosts stop; the same command on every host goes on"
 
 
 def _ends_with_parent() -> Callable[[], None] | None:

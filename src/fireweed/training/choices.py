@@ -51,7 +51,7 @@ def choose_compile(
 ) -> CompileChoice:  # fmt: skip
     """Choose for a resolved recipe.
 
-    backend, kind:    "tensorflow" or "jax"; "cpu", "gpu" or "tpu".
+    backend, kind:    "tensorflow" or "jax"; "cpu", "gpu" or "tpu". For a TPU "none" says what Keras is told.
     known:            what is remembered of steps like these, see `run_trial`.
     expected_seconds: of the training, None where nobody knows.
     replicas:         devices that share each batch.
@@ -67,6 +67,8 @@ def choose_compile(
         return CompileChoice("xla", "engine: XLA (JAX has no other)")
     if asked != "auto":
         return CompileChoice(asked, f"engine: {_title(asked)}, as asked")
+    if kind == "tpu":  # its strategy compiles by itself, and Keras had better not do so within that
+        return CompileChoice("none", "engine: XLA (TPUs have no other)")
     if replicas > 1:  # https://github.com/tensorflow/tensorflow/issues/56423: it leaks threads and memory
         return CompileChoice("none", "engine: no XLA (TensorFlow leaks memory with it on several devices)")
     if kind != "cpu":

@@ -22,6 +22,7 @@ from fireweed.training.checkpoints import (
 from fireweed.training.health import Health
 from fireweed.training.holding import as_arrays, values_now
 from fireweed.training.recording import Recorder
+from fireweed.training.shared_stops import SharedStops
 
 MINUTES_BETWEEN = 5.0  # two checkpoints within an epoch, where nobody says otherwise
 MOST_SHARE = 0.01  # of the time that they may take then
@@ -42,8 +43,8 @@ def found_checkpoint(folder: Path, hosts: Hosts) -> tuple[Checkpoint | None, lis
 class Saver(keras.callbacks.Callback):
     """Writes a checkpoint at the end of each epoch, every few minutes within one, and when a signal asks to stop.
 
-    It comes after all callbacks that count a step or an epoch. On several hosts host 0 alone reads and writes; a signal
-    to stop ends that host, after a checkpoint where it is host 0, and the others notice that it is gone.
+    It comes after all callbacks that count a step or an epoch. On several hosts host 0 alone reads and writes, and does
+    so too when a signal has asked another one to stop (`shared_stops.py`).
 
     lowered:      the epochs in which the training diverged before, and went on at half the rate.
     saved:        called when a checkpoint, and the history up to it, have been written.
@@ -63,7 +64,9 @@ class Saver(keras.callbacks.Callback):
         self._averaging = averaging
         self._recorder = recorder
         self._health = health
+        self._hosts = hosts
         self._stops = stops
+        self._shared_stops = SharedStops(hosts, stops)
         self._lowered = lowered
         self._saved = saved
         self._minutes = minutes
@@ -106,17 +109,22 @@ class Saver(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self._accumulated = []
-        if self.writes:
-            if not self._save(with_best=self._recorder.is_best):
-                raise self._health.diverged()
-            self._recorder.write_history()
-            self._saved()
+        if not self._hosts.settle(self._save_epoch):  # all go back together, or none
+            raise self._health.diverged()
         self._health.check_learning()
-        if self._stops.number is not None:
+        if self._shared_stops.is_due():
             self._stops.carry_out()
 
+    def _save_epoch(self) -> bool:
+        """Write checkpoint and history at the end of an epoch; return False where the weights are lost."""
+        if not self._save(with_best=self._recorder.is_best):
+            return False
+        self._recorder.write_history()
+        self._saved()
+        return True
+
     def _stop_if_asked(self) -> None:
-        if self._stops.number is not None:
+        if self._shared_stops.is_due():
             self._save_within_epoch()
             self._stops.carry_out()
 
