@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import warm
 from fireweed.api import TrainRequest, train_run
 from fireweed.errors import DeviceError
 from fireweed.reporting import Reporter
@@ -16,6 +17,11 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import loopback_hosts
 from loopback_hosts import NET, ends, figures, history, start, train_on
+
+
+@pytest.fixture(autouse=True)
+def with_a_warm_python(monkeypatch):
+    monkeypatch.setattr(loopback_hosts, "PYTHON", warm.python("jax"))
 
 
 def test_two_hosts_train_as_one_does_and_go_on_after_one_was_killed(shared_photos, tmp_path):
