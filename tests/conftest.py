@@ -47,6 +47,12 @@ def shared_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return photos_in(tmp_path_factory.mktemp("shared") / "photos", {"a": 60, "b": 60, "c": 60}, side=32)
 
 
+@pytest.fixture(scope="session")
+def twenty_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of 20 photos of two classes, for tests that change none of them."""
+    return photos_in(tmp_path_factory.mktemp("twenty") / "photos", {"a": 10, "b": 10}, side=40)
+
+
 def photos_in(folder: Path, counts: dict[str, int], side: int) -> Path:
     for number, (label, count) in enumerate(counts.items()):
         (folder / label).mkdir(parents=True)

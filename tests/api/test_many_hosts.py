@@ -19,12 +19,8 @@ import loopback_hosts
 from loopback_hosts import NET, ends, figures, history, start, train_on
 
 
-@pytest.fixture(autouse=True)
-def with_a_warm_python(monkeypatch):
+def test_two_hosts_train_as_one_does_and_go_on_after_one_was_killed(shared_photos, tmp_path, monkeypatch):
     monkeypatch.setattr(loopback_hosts, "PYTHON", warm.python("jax"))
-
-
-def test_two_hosts_train_as_one_does_and_go_on_after_one_was_killed(shared_photos, tmp_path):
     photos = str(shared_photos)
     cut, whole = tmp_path / "cut", tmp_path / "whole"
     first, second = train_on(2, cut, photos, killed_in=2)
