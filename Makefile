@@ -9,17 +9,22 @@ PHOTOS ?= flower_photos
 ROUNDS ?= 3
 INSTALLED := .venv/.installed
 
-.PHONY: demo test test-long labs docs bench-peers clean
+.PHONY: demo test checked tested test-long labs docs bench-peers clean
 
 demo: $(INSTALLED)
 	$(BIN)/fireweed train --data drawn --recipe demo
 
 test: $(INSTALLED)
+	$(MAKE) --no-print-directory --jobs 2 checked tested
+
+checked: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile
+
+tested: $(INSTALLED)
+	$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile --no-loadscope-reorder
 
 test-long: $(INSTALLED)
 	$(BIN)/python -m pytest -m long

@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[1]
 FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 NET = "conv 8 /2 | fire 8 16 | gap"
 EPOCHS = 2
+PYTHON = [sys.executable]  # tests put one in its place that has imported all
 ENVIRONMENT = {
     "FIREWEED_CACHE_GB": "0",  # no photo was decoded by an earlier run
     "JAX_PLATFORMS": "cpu",
@@ -53,7 +54,7 @@ def start(
     """
     told = json.dumps({"asked": asked, "killed_in": killed_in, "by": int(by), "batch": batch})
     return subprocess.Popen(
-        [sys.executable, __file__, "--child", told], text=True, env=os.environ | ENVIRONMENT,
+        [*PYTHON, __file__, "--child", told], text=True, env=os.environ | ENVIRONMENT,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 

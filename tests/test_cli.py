@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import warm
 from fireweed.cli import run
 
 NET = "conv 8 | pool | fire 8 16 | pool | fire 8 16 | gap"
 
 
-def fireweed(*arguments: str, expect: int = 0, timeout: float = 240) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "fireweed", *arguments]
+def fireweed(*arguments: str, expect: int = 0, timeout: float = 240, anew: bool = False) -> subprocess.CompletedProcess:
+    """Run the command line; `anew`: in a Python that has imported nothing, as users do."""
+    command = [*([sys.executable] if anew else warm.python()), "-m", "fireweed", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
     assert done.returncode == expect, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
@@ -27,7 +29,8 @@ def fireweed(*arguments: str, expect: int = 0, timeout: float = 240) -> subproce
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("trained") / "run"
-    done = fireweed("train", "--data", "drawn", "--model", NET, "--epochs", "2", "--side", "32", "--out", str(folder))
+    done = fireweed("train", "--data", "drawn", "--model", NET, "--epochs", "2", "--side", "32", "--out", str(folder),
+                    anew=True)  # fmt: skip
     assert "epoch 2/2" in done.stdout and "validation accuracy" in done.stdout
     return folder
 
@@ -65,7 +68,7 @@ def test_predictions_are_those_the_run_stored(trained):
     from fireweed.data.drawn import drawn_folder
 
     paths = [str(drawn_folder() / row["path"]) for row in stored]
-    answers = json.loads(fireweed("predict", str(trained), *paths, "--json").stdout)
+    answers = json.loads(fireweed("predict", str(trained), *paths, "--json", anew=True).stdout)
     assert [answer["path"] for answer in answers] == paths
     for answer, row in zip(answers, stored, strict=True):
         assert answer["class"] == row["class"] and sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
@@ -154,7 +157,7 @@ def test_help_is_quick():
     seconds = []
     for _ in range(3):
         started = time.perf_counter()
-        fireweed("--help")
+        fireweed("--help", anew=True)
         seconds.append(time.perf_counter() - started)
     assert min(seconds) < 1.0  # 0.1 s when nothing else runs
 

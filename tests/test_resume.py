@@ -4,7 +4,6 @@ import io
 import os
 import signal
 import subprocess
-import sys
 import time
 import zipfile
 
@@ -12,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
+import warm
 from fireweed.run import TIME_COLUMNS, open_run
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL on this system")
@@ -21,7 +21,7 @@ ASK = ["train", "--data", "drawn", "--model", NET, "--side", "32", "--epochs", "
 
 
 def start(out) -> subprocess.Popen:
-    command = [sys.executable, "-m", "fireweed", *ASK, "--out", str(out)]
+    command = [*warm.python(), "-m", "fireweed", *ASK, "--out", str(out)]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )

@@ -4,11 +4,11 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 
+import warm
 from fireweed.api import BenchRequest, TrainRequest, bench, bench_text
 from fireweed.api.bench_table import best_batch
 from fireweed.api.limits import matrix_rate, memory_rate
@@ -30,8 +30,16 @@ def measured(**options):
     return list(bench(request, QUIET))
 
 
-def test_every_pair_is_measured_told_and_remembered():
-    results = measured(photos=1000, tries_xla=False)
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """What came of each pair of sides and batches, and the rates that were remembered."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIREWEED_CACHE", str(tmp_path_factory.mktemp("cache")))
+        return measured(photos=1000, tries_xla=False), [figures["step none"] for figures in remembered().values()]
+
+
+def test_every_pair_is_measured_told_and_remembered(pairs):
+    results, rates = pairs
     assert [result["complete"] for result in results] == [False] * 6 + [True]
     last = results[-1]
     json.dumps(last, allow_nan=False)
@@ -42,15 +50,14 @@ def test_every_pair_is_measured_told_and_remembered():
         used = row["images_per_second"] * 3 * row["multiply_adds"]
         assert row["share_of_matrix_rate"] == pytest.approx(used / last["limits"]["multiply_adds_per_second"])
         assert 0 < row["share_of_memory_rate"] < 20 and row["peak_memory_bytes"] > 1e8
-    rates = sorted(figures["step none"] for figures in remembered().values())
-    assert rates == sorted(row["images_per_second"] for row in last["training"])
+    assert sorted(rates) == sorted(row["images_per_second"] for row in last["training"])
     text = bench_text(last)
     assert max(map(len, text.splitlines())) <= 80
     assert "24 px" in text and last["device"]["name"] in text and "keras" in text
 
 
-def test_half_a_result_is_shown_too():
-    assert "training steps" in bench_text(measured(tries_xla=False)[0])
+def test_half_a_result_is_shown_too(pairs):
+    assert "training steps" in bench_text(pairs[0][0])
 
 
 def test_xla_is_tried_and_the_verdict_shown(monkeypatch):
@@ -95,7 +102,7 @@ def test_limits_are_rates_a_machine_can_have():
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal as a terminal does")
 def test_stopped_it_shows_what_it_had(tmp_path):
-    command = [sys.executable, "-m", "fireweed", "bench", "--model", NET, "--side", "16", "--no-xla", "--json"]
+    command = [*warm.python(), "-m", "fireweed", "bench", "--model", NET, "--side", "16", "--no-xla", "--json"]
     for batch in range(1, 60):
         command += ["--batch", str(batch)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import warm
+
 JAX = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
 WITHOUT_TENSORFLOW = """
 import importlib.abc, sys, threading, traceback
@@ -65,7 +67,7 @@ assert run(["train", "--data", photos, *options, "--set", "training.views=2", "-
 def test_a_frozen_nets_head_learns_from_features_without_tensorflow(make_photos, tmp_path):
     pytest.importorskip("jax", reason="JAX is not installed")
     photos, run = make_photos({"a": 24, "b": 24}, side=32), tmp_path / "run"
-    command = [sys.executable, "-c", WITHOUT_TENSORFLOW + FROZEN, str(photos), str(run)]
+    command = [*warm.python("jax"), "-c", WITHOUT_TENSORFLOW + FROZEN, str(photos), str(run)]
     done = subprocess.run(command, env={**os.environ, **JAX}, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     assert len((run / "history.csv").read_text().splitlines()) == 4 and "features: " in done.stdout

@@ -3,10 +3,11 @@
 import json
 import os
 import subprocess
-import sys
 
 import numpy as np
 import pytest
+
+import warm
 
 QUICKLY = "--xla_backend_optimization_level=0"  # most of the time is compilation
 SCRIPT = """
@@ -28,7 +29,7 @@ for name, asked in json.loads(trainings).items():
 def histories(backend, data, out, **trainings):
     """Carry out trainings after one another in one process; the first must take the most devices."""
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, backend, str(data), str(out), json.dumps(trainings)],
+        [*warm.python(backend), "-c", SCRIPT, backend, str(data), str(out), json.dumps(trainings)],
         capture_output=True, text=True, env=os.environ | {"KERAS_BACKEND": backend, "XLA_FLAGS": QUICKLY}, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
@@ -83,5 +84,5 @@ def test_devices_that_xla_was_told_to_make_are_used():
         "print(layout.replicas, layout.notes)\n"
     )
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=os.environ | flags)
+    done = subprocess.run([*warm.python("jax"), "-c", script], capture_output=True, text=True, env=os.environ | flags)
     assert done.stdout.strip() == "6 ('each batch of 12 is shared by 6 of 8 CPU devices, 2 photos each',)", done.stderr

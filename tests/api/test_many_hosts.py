@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import warm
 from fireweed.api import TrainRequest, train_run
 from fireweed.errors import DeviceError
 from fireweed.reporting import Reporter
@@ -21,7 +22,8 @@ import loopback_hosts
 from loopback_hosts import NET, ends, figures, history, start, train_on
 
 
-def test_two_hosts_train_as_one_does_and_go_on_after_one_was_killed(shared_photos, tmp_path):
+def test_two_hosts_train_as_one_does_and_go_on_after_one_was_killed(shared_photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(loopback_hosts, "PYTHON", warm.python("jax"))
     photos = str(shared_photos)
     cut, whole = tmp_path / "cut", tmp_path / "whole"
     first, second = train_on(2, cut, photos, killed_in=2)

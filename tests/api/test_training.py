@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -127,10 +128,15 @@ def test_given_parts_are_kept_and_twins_across_them_are_told(make_photos, tmp_pa
     assert any("3" in line and "warning" in line for line in said.split("epoch 1/")[0].splitlines()), said
 
 
+@pytest.fixture(scope="module")
+def whole(twenty_photos, tmp_path_factory):
+    """A run that nothing happened to; tests leave it as it is."""
+    return train(twenty_photos, tmp_path_factory.mktemp("whole") / "run")[0]
+
+
 @pytest.mark.parametrize("failing_write", [1, 2, 4, 6, 9])
-def test_a_disk_that_fills_up_loses_nothing(make_photos, tmp_path, monkeypatch, failing_write):
-    data = make_photos({"a": 10, "b": 10})
-    whole, _ = train(data, tmp_path / "whole", deterministic=False)
+def test_a_disk_that_fills_up_loses_nothing(twenty_photos, whole, tmp_path, monkeypatch, failing_write):
+    data = twenty_photos
     writes, sync = [], os.fsync
 
     def full(descriptor):
@@ -181,10 +187,9 @@ def test_photos_that_changed_since_are_not_judged_in_silence(make_photos, tmp_pa
         evaluate_run(folder.path, None, "validation", Reporter(is_silent=True))
 
 
-def test_a_run_goes_on_on_another_backend_free_request(make_photos, tmp_path):
+def test_a_run_goes_on_on_another_backend_free_request(twenty_photos, whole, tmp_path):
     """What was resolved at the first start holds, though the machine would choose otherwise now."""
-    data = make_photos({"a": 10, "b": 10})
-    folder, _ = train(data, tmp_path / "run")
+    data, folder = twenty_photos, RunFolder(Path(shutil.copytree(whole.path, tmp_path / "run")))
     for name in ("report.html", "fireweed.json", "model.keras"):
         folder.file(name).unlink()
     again, said = train(data, tmp_path / "run")
@@ -222,9 +227,8 @@ def test_too_short_a_time_is_refused_with_the_least_that_works(make_photos, tmp_
     assert not (tmp_path / "run" / "recipe.toml").exists()
 
 
-def test_the_report_needs_nothing_but_itself(make_photos, tmp_path):
-    folder, _ = train(make_photos({"a": 10, "b": 10}), tmp_path / "run", epochs=1)
-    report = folder.file("report.html").read_text(encoding="utf-8")
+def test_the_report_needs_nothing_but_itself(whole):
+    report = whole.file("report.html").read_text(encoding="utf-8")
     assert "<script" not in report and 'src="http' not in report and "@import" not in report
     assert "url(http" not in report and 'href="http' not in report
 

@@ -3,15 +3,27 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import nbformat
+from jupyter_client.manager import AsyncKernelManager
 from lab_answers import NEARLY_RIGHT
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
+import warm
+
 _FENCE = re.compile(r"```python\n(.*?)```", re.S)
 # What is printed for the test, which reads it from the outputs.
 _TOLD = "print('CHECKED {name}: {what}:', bool({check}), repr({check}))"
+
+
+class WarmKernel(AsyncKernelManager):
+    """A kernel that has imported the framework when it begins, which is most of what a shortened lab takes."""
+
+    def format_kernel_cmd(self, *given: Any, **named: Any) -> list[str]:
+        """Return the command that starts the kernel."""
+        return [*warm.python(), *super().format_kernel_cmd(*given, **named)[1:]]
 
 
 @dataclass
@@ -62,7 +74,11 @@ def executed(notebook: NotebookNode, folder: Path, quick: bool, timeout_seconds:
     """Execute a lab in a kernel of its own, in a folder of its own, and collect what its checks said."""
     lab = Lab(tried(notebook, quick))
     NotebookClient(
-        lab.notebook, timeout=timeout_seconds, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+        lab.notebook,
+        timeout=timeout_seconds,
+        kernel_name="python3",
+        kernel_manager_class=WarmKernel,
+        resources={"metadata": {"path": str(folder)}},
     ).execute()
     for cell in lab.notebook.cells:
         # One line may come in several pieces.

@@ -98,9 +98,15 @@ def lasting(rows):
     return [{k: v for k, v in row.items() if k not in TIME_COLUMNS} for row in rows]
 
 
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory):
+    """A training that nothing stopped, and its net: what came of it is read, and left as it is."""
+    return run(tmp_path_factory.mktemp("whole"), recipe())
+
+
 @pytest.mark.parametrize("stop_at", [4, 7, 10])
-def test_a_stopped_training_ends_like_one_never_stopped(tmp_path, stop_at):
-    whole, never_stopped = run(tmp_path / "whole", recipe())
+def test_a_stopped_training_ends_like_one_never_stopped(tmp_path, whole_run, stop_at):
+    whole, never_stopped = whole_run
     with pytest.raises(Exception):  # noqa: B017 - tf.data makes its own kind of it
         run(tmp_path / "stopped", recipe(), stop_at=stop_at)
     resumed, model = run(tmp_path / "stopped", recipe())
@@ -136,8 +142,8 @@ def without(folder, *facts):
     write_checkpoint(folder / "checkpoints", kept)
 
 
-def test_what_an_older_version_began_goes_on_or_is_told_to_be_of_one(tmp_path, monkeypatch):
-    whole, _ = run(tmp_path / "whole", recipe())
+def test_what_an_older_version_began_goes_on_or_is_told_to_be_of_one(tmp_path, whole_run, monkeypatch):
+    whole, _ = whole_run
     for name, budget in (("planned", None), ("timed", by_clock(monkeypatch.setattr))):
         with pytest.raises(Exception):  # noqa: B017 - tf.data makes its own kind of it
             run(tmp_path / name, recipe(), stop_at=7, budget=budget)
@@ -148,8 +154,8 @@ def test_what_an_older_version_began_goes_on_or_is_told_to_be_of_one(tmp_path, m
         run(tmp_path / "timed", recipe(), budget=by_clock(monkeypatch.setattr))
 
 
-def test_every_epoch_counts_its_steps(tmp_path, monkeypatch):
-    planned, _ = run(tmp_path / "planned", recipe())
+def test_every_epoch_counts_its_steps(tmp_path, whole_run, monkeypatch):
+    planned, _ = whole_run
     assert [row["steps"] for row in planned.history] == [STEPS] * 4
     timed, _ = run(tmp_path / "timed", recipe(), budget=by_clock(monkeypatch.setattr))
     steps = [row["steps"] for row in timed.history]
@@ -268,8 +274,8 @@ def test_a_loss_that_is_no_number_ends_the_run_with_the_last_good_checkpoint(tmp
     assert left == ["best-000001.npz", "epoch-000001.npz"]
 
 
-def test_kept_weights_are_the_average_that_was_validated(tmp_path):
-    outcome, model = run(tmp_path, recipe())
+def test_kept_weights_are_the_average_that_was_validated(whole_run):
+    outcome, model = whole_run
     model.compile(loss="categorical_crossentropy")
     loss = model.evaluate(VALIDATION[0], VALIDATION[1], verbose=0)
     assert loss == pytest.approx(outcome.history[-1]["val_loss"], rel=1e-5)

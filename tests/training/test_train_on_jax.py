@@ -2,11 +2,13 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+import warm
+
+QUICKLY = "--xla_backend_optimization_level=0"  # most of the time is compilation
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -123,8 +125,8 @@ print("done")
 
 def run_on_jax(program: str, folder: Path) -> None:
     pytest.importorskip("jax", reason="JAX is not installed")
-    environ = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, "-c", program, str(Path(__file__).parent), str(folder)]
+    environ = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": QUICKLY}
+    command = [*warm.python("jax"), "-c", program, str(Path(__file__).parent), str(folder)]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     assert done.stdout.strip().endswith("done"), done.stderr[-2000:]
 
