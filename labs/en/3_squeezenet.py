@@ -529,7 +529,7 @@ figures.show_goals(reached, goal=0.8)
 # fireweed train --data flowers --recipe squeezenet
 # ```
 #
-# The net itself, layer by layer; `fireweed models squeezenet` prints the same:
+# What this net costs; `fireweed models squeezenet` says it layer by layer:
 
 # %%
 squeezenet = fw.build_model("squeezenet", classes=classes, side=192)
@@ -548,4 +548,4 @@ print(f"most of the work: {largest.name}, {largest.multiply_adds / cost.multiply
 #   (`photo[::-1]`)?
 # * A whole training with report from a line: `fireweed train --data drawn --model "conv 16 | pool | fire 12 24 | gap"`.
 #
-# Next: lab 4, fine-tuning Xception: a large net that has seen a million photos before yours.
+# Next: [Lab 4: fine-tuning Xception](4_xception.ipynb): a large net that has seen a million photos before yours.

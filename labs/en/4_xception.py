@@ -70,7 +70,8 @@ print(f"{len(photos.train)} training photos, {len(photos.validation)} for valida
 # 1. **depthwise**: each channel is filtered alone, by one small filter of its own, into one picture;
 # 2. **pointwise**: a 1x1 convolution mixes these pictures, with new weights for each channel that comes out.
 #
-# By hand, on a photo: three filters of 4x4, one a channel, then five mixtures.
+# (Each channel may also be given several filters of its own; that is rare.) By hand, on a photo: three filters of 4x4, one a
+# channel, then five mixtures.
 
 # %%
 photo = photos.train[photos.train_labels == 0][0] / 255
@@ -295,6 +296,9 @@ figures.show_curves({"the old task": done.history})
 # A net for the new task: the pretrained net up to its global average, its **backbone**, and a new head with random weights.
 # In the functional style that is two lines. Both nets share the backbone's layers, so whatever the new net learns changes
 # the old net too, and we can ask the old one, with its old head, how much it still knows.
+#
+# (Xception without its head is `keras.applications.Xception(include_top=False, pooling="avg")` in Keras; it expects pixels
+# from -1 to 1. `trainable = True`, or `False`, on a whole model holds for all its layers.)
 
 # %%
 averages = pretrained.get_layer("gap1").output
@@ -478,7 +482,7 @@ for name, known in (ways | planned).items():
 # Nobody needs the old task as such. It shows whether the features that the net was pretrained for are still there, and these
 # are what the new task is to be built on. With ImageNet's weights there is far more to lose than here.
 #
-# For Xception the codelab's plan goes from 0.00001 to 0.0004 within five epochs and then decays by a factor 0.8. Today most
+# For Xception the plan of the codelab that these labs follow goes from 0.00001 to 0.0004 within five epochs and then decays by a factor 0.8. Today most
 # people change the rate in each step, not each epoch, and let it fall along half a cosine; Fireweed's recipes do so too.
 # Both kinds, and more, are `--set training.schedule.kind=...`; `fireweed recipes xception` draws the curve.
 #

@@ -68,7 +68,7 @@ print(f"{len(photos.train)} 張訓練相片，{len(photos.validation)} 張驗證
 # 1. **逐通道**（depthwise）：每個通道各用一個自己的小濾鏡，單獨得到一張圖；
 # 2. **逐點**（pointwise）：用 1x1 卷積混合這些圖，每個輸出通道都有自己的一組權重。
 #
-# 親手對一張相片做：三個 4x4 濾鏡，每個通道一個，再做五種混合。
+# （一個通道也可以有好幾個自己的濾鏡，但很少見。）親手對一張相片做：三個 4x4 濾鏡，每個通道一個，再做五種混合。
 
 # %%
 photo = photos.train[photos.train_labels == 0][0] / 255
@@ -201,7 +201,7 @@ for name, model in models.items():
 #
 # ## 2. Xception
 #
-# **Xception**(Chollet,2017)由可分離卷積組成，只有最前面兩層和**捷徑**例外：每個區塊的輸入會從旁邊繞過去，再加到區塊的輸出上。這樣
+# **Xception**（Chollet，2017）由可分離卷積組成，只有最前面兩層和**捷徑**例外：每個區塊的輸入會從旁邊繞過去，再加到區塊的輸出上。這樣
 # 區塊只需要學「要改變什麼」，梯度也有一條捷徑可以回去。（MobileNetV2 與 EfficientNet 也用這種層。）Fireweed 的 `separable` 是同樣的想法，
 # 但大小在這裡就訓練得動：
 
@@ -285,6 +285,9 @@ figures.show_curves({"舊任務": done.history})
 #
 # 新任務的網路：預先訓練的網路取到全域平均為止，也就是它的**骨幹網路**，再加上一個權重隨機的新分類頭。用函式風格只要兩行。兩個網路共用骨幹
 # 的層，所以新網路學到什麼，舊網路也跟著變；我們可以用舊的分類頭問問舊網路還記得多少。
+#
+# （不含分類頭的 Xception，在 Keras 裡是 `keras.applications.Xception(include_top=False, pooling="avg")`，像素範圍是 -1 到 1。
+# 對整個模型設定 `trainable = True` 或 `False`，就會套用到它的每一層。）
 
 # %%
 averages = pretrained.get_layer("gap1").output
@@ -379,7 +382,7 @@ figures.show_old_and_new(ways)
 # ## 5. 上升、維持、下降
 #
 # 所以學習率一開始要小，小到分類頭找到位置之前骨幹幾乎不動；等傳回來的誤差有意義了，再逐步上升（ramp）；可以維持一陣子，也可以不維持
-# (sustain)；最後下降（decay），讓網路安定下來。這樣的計畫稱為**學習率時間表**。
+# （sustain）；最後下降（decay），讓網路安定下來。這樣的計畫稱為**學習率時間表**。
 #
 # **練習 5：每個週期的學習率。** 週期從 0 開始數。由週期 0 的 `start` 等距上升到週期 `ramp` 的 `peak`；再維持 `sustain` 個週期；之後它與
 # `floor` 的距離每個週期乘上 `decay`，第一次是在週期 `ramp + sustain + 1`。
@@ -460,7 +463,7 @@ for name, known in (ways | planned).items():
 #
 # 舊任務本身並不重要。它只是用來看預先訓練得到的特徵還在不在，而新任務正是要建立在這些特徵上。換成 ImageNet 的權重，能失去的就更多了。
 #
-# 對 Xception，codelab 的計畫是在五個週期內由 0.00001 升到 0.0004，之後每個週期乘上 0.8。今天多半是每一步都改變學習率，並沿著半個餘弦下降；
+# 對 Xception，這套課程所依循的 codelab，計畫是在五個週期內由 0.00001 升到 0.0004，之後每個週期乘上 0.8。今天多半是每一步都改變學習率，並沿著半個餘弦下降；
 # Fireweed 的配方也是如此。兩種（還有別的）都可以用 `--set training.schedule.kind=...` 選擇；`fireweed recipes xception` 會畫出曲線。
 #
 # ## 6. 達到並越過 95%

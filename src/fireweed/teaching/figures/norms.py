@@ -33,7 +33,8 @@ def show_following(momenta: Sequence[float], steps: int, steps_per_epoch: int) -
     place.set_ylabel(pick("left of the beginning", "起始值所剩的比例"), color=INK)
     legend(place, "upper right")
     told = "; ".join(
-        pick(f"momentum {one}: {one**steps_per_epoch:.1%}", f"動量 {one}:{one**steps_per_epoch:.1%}") for one in momenta
+        pick(f"momentum {one}: {one**steps_per_epoch:.1%}", f"動量 {one}：{one**steps_per_epoch:.1%}")
+        for one in momenta
     )
     return finish(
         drawing,

@@ -27,7 +27,7 @@ def show_costs(costs: Mapping[str, tuple[float, float]]) -> Figure:
     told = "; ".join(
         pick(
             f"{name} {_short(weights)} weights, {_short(products)} multiply-adds",
-            f"{name}:{_short(weights)} 個權重，{_short(products)} 次乘加運算",
+            f"{name}：{_short(weights)} 個權重，{_short(products)} 次乘加運算",
         )
         for name, (weights, products) in costs.items()
     )
@@ -102,7 +102,7 @@ def show_goals(figures: Mapping[str, tuple[float, float, float]], goal: float) -
         drawing,
         pick(
             f"Accuracies with their 95% intervals beside the goal of {goal:.0%}: {told}",
-            f"各準確率與其 95% 信賴區間，旁邊是目標 {goal:.0%}:{told}",
+            f"各準確率與其 95% 信賴區間，旁邊是目標 {goal:.0%}：{told}",
         ),
     )
 
