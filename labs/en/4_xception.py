@@ -268,6 +268,7 @@ print(
 # %%
 # Trainings here are so short that TensorFlow would compile for longer (by XLA) than they last.
 JIT = "auto" if keras.backend.backend() == "jax" else False
+EAGERLY = quick and not JIT  # with quick not even the graph of a step pays
 FULL_RATE = 0.01  # a learning rate at which this net learns well from random weights
 
 line = "conv 24 /2 | sep 48 | pool | sep 96 | pool | sep 96 | gap"
@@ -278,13 +279,14 @@ pretrained.compile(
     loss="sparse_categorical_crossentropy",
     metrics=["accuracy"],
     jit_compile=JIT,
+    run_eagerly=EAGERLY,
 )
 done = pretrained.fit(
     old_train,
     old_labels,
     validation_data=(old_validation, old_truth),
     batch_size=25,
-    epochs=4 if quick else 25,
+    epochs=2 if quick else 25,
     verbose=0,
 )
 knowing_weights = pretrained.get_weights()
@@ -365,7 +367,12 @@ def tune(rates, weights, frozen=False):
     new_head.set_weights(random_head)
     for layer in net.layers[:-1]:
         layer.trainable = not frozen
-    net.compile(optimizer="adam", loss="sparse_categorical_crossentropy", jit_compile=JIT)
+    net.compile(
+        optimizer="adam",
+        loss="sparse_categorical_crossentropy",
+        jit_compile=JIT,
+        run_eagerly=EAGERLY,
+    )
     noting = Noting()
     noting.note()  # before the first step
     schedule = keras.callbacks.LearningRateScheduler(lambda epoch: float(rates[epoch]))

@@ -167,7 +167,7 @@ print(f"相片 2、神經元 3：{Y[2, 3]:.6f}；逐項相加：{by_hand:.6f}")
 # 這就是為什麼類神經網路的晶片擅長矩陣乘法，也是相片要分批處理的原因：一個大乘法比許多小乘法快。看看在你的機器上快多少：
 
 # %%
-many = random.random((512, X.shape[1]), dtype=np.float32)
+many = random.random((128, X.shape[1]), dtype=np.float32)
 weights = random.random((X.shape[1], 500), dtype=np.float32)
 
 

@@ -42,7 +42,7 @@ from fireweed.teaching import checks, figures
 teaching.begin("zh-TW")  # 選擇 TPU、GPU 或 CPU，並說明用了哪一個
 
 # %% [markdown]
-# 設 `quick = True` 時訓練的網路較少，每個只訓練兩個週期，一分鐘內可以看完全課。
+# 設 `quick = True` 時訓練的網路較少、相片較少，每個只訓練兩個週期，一分鐘內可以看完全課。
 
 # %% tags=["parameters"]
 quick = False
@@ -50,7 +50,7 @@ quick = False
 DATA = "drawn"
 
 # %%
-photos = teaching.load_photos(DATA, side=32)
+photos = teaching.load_photos(DATA, side=32, photos_per_class=25 if quick else None)
 side, classes = photos.train.shape[1], len(photos.classes)
 print(f"{len(photos.train)} 張訓練相片，{len(photos.validation)} 張驗證相片，邊長 {side} px")
 
@@ -393,7 +393,7 @@ figures.show_curves_together(
 )
 
 # %% [markdown]
-# 用 0.99 時，網路一開始好像什麼都不會，但只有在驗證相片上如此。問題出在網路，還是只出在統計值？讓它像訓練時那樣（`training=True`），改用
+# 用 0.99 時，網路有好一陣子像是什麼都不會，但只有在驗證相片上如此。問題出在網路，還是只出在統計值？讓它像訓練時那樣（`training=True`），改用
 # 驗證相片自己的平均與變異數來回答：
 
 # %%

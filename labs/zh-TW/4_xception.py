@@ -258,6 +258,7 @@ print(
 # %%
 # 這裡的訓練很短；若讓 TensorFlow 以 XLA 編譯，編譯會比訓練還久。
 JIT = "auto" if keras.backend.backend() == "jax" else False
+EAGERLY = quick and not JIT  # quick 時，連步驟的計算圖都不值得建
 FULL_RATE = 0.01  # 這個網路從隨機權重開始時學得不錯的學習率
 
 line = "conv 24 /2 | sep 48 | pool | sep 96 | pool | sep 96 | gap"
@@ -268,13 +269,14 @@ pretrained.compile(
     loss="sparse_categorical_crossentropy",
     metrics=["accuracy"],
     jit_compile=JIT,
+    run_eagerly=EAGERLY,
 )
 done = pretrained.fit(
     old_train,
     old_labels,
     validation_data=(old_validation, old_truth),
     batch_size=25,
-    epochs=4 if quick else 25,
+    epochs=2 if quick else 25,
     verbose=0,
 )
 knowing_weights = pretrained.get_weights()
@@ -352,7 +354,12 @@ def tune(rates, weights, frozen=False):
     new_head.set_weights(random_head)
     for layer in net.layers[:-1]:
         layer.trainable = not frozen
-    net.compile(optimizer="adam", loss="sparse_categorical_crossentropy", jit_compile=JIT)
+    net.compile(
+        optimizer="adam",
+        loss="sparse_categorical_crossentropy",
+        jit_compile=JIT,
+        run_eagerly=EAGERLY,
+    )
     noting = Noting()
     noting.note()  # 第一步之前
     schedule = keras.callbacks.LearningRateScheduler(lambda epoch: float(rates[epoch]))

@@ -42,7 +42,8 @@ def show_tries(rows: Sequence[Any]) -> Figure:
         place.annotate(
             f"{number}", (row.multiply_adds / 1e6, row.accuracy), (4, 4), textcoords="offset points", color=INK
         )
-    place.set_xlim(0, None)
+    accuracies = [row.accuracy for row in rows]
+    place.set(xlim=(0, None), ylim=(max(0.0, min(accuracies) - 0.03), min(1.02, max(accuracies) + 0.03)))
     place.set_xlabel(pick("million multiply-adds for a photo", "每張相片的乘加運算（百萬次）"), color=INK)
     place.set_ylabel(pick("accuracy", "準確率"), color=INK)
     place.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
