@@ -468,7 +468,9 @@ for name, known in (ways | planned).items():
 # 跟著虛線看。學習率還在上升時，損失很少；但如果一路升到完整的學習率，網路原本會的照樣會失去，只是晚一點：所以高峰也必須比從頭訓練時低。
 # 最後的下降則讓答案安定下來。（只有二十幾張相片，曲線難免跳動，別讀出太多意思。）
 #
-# 舊任務本身並不重要。它只是用來看預先訓練得到的特徵還在不在，而新任務正是要建立在這些特徵上。換成 ImageNet 的權重，能失去的就更多了。
+# 舊任務本身並不重要。它只是用來看預先訓練得到的特徵還在不在，而新任務正是要建立在這些特徵上。新任務最後的成績也許差不多：它只有
+# 兩個類別，失去的很快就能重新學會。但請看學習率完整的那幾條，新任務在途中跌得多深：一路跌到瞎猜的程度。換成 ImageNet 的權重，能失去的
+# 就更多了，而你的相片太少，沒辦法再學一次。
 #
 # 對 Xception，這套課程所依循的 codelab，計畫是在五個週期內由 0.00001 升到 0.0004，之後每個週期乘上 0.8。今天多半是每一步都改變學習率，並沿著半個餘弦下降；
 # Fireweed 的配方也是如此。兩種（還有別的）都可以用 `--set training.schedule.kind=...` 選擇；`fireweed recipes xception` 會畫出曲線。
@@ -512,6 +514,8 @@ else:
     run = fw.train(DATA, model=net_line, side=48, epochs=1 if quick else 12, quiet=True)
 result = run.evaluate()
 print(f"{result['photos']} 張驗證相片中的 {result['accuracy']:.0%}；報告：{run.report}")
+reached[f"{DATA}：你的"] = (result["accuracy"], *result["interval_95"])
+figures.show_goals(reached, goal=0.95)
 
 # %% [markdown]
 # ## 7. 問問它

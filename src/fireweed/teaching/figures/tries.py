@@ -46,6 +46,7 @@ def show_tries(rows: Sequence[Any]) -> Figure:
     place.set(xlim=(0, None), ylim=(max(0.0, min(accuracies) - 0.03), min(1.02, max(accuracies) + 0.03)))
     place.set_xlabel(pick("million multiply-adds for a photo", "每張相片的乘加運算（百萬次）"), color=INK)
     place.set_ylabel(pick("accuracy", "準確率"), color=INK)
+    place.yaxis.set_major_locator(_percents())
     place.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     told = "; ".join(
         f"{number} {row.name}: {row.multiply_adds / 1e6:.1f} M, {row.accuracy:.0%}"
@@ -97,6 +98,7 @@ def show_goals(figures: Mapping[str, tuple[float, float, float]], goal: float) -
         ylim=(-0.5, len(figures) - 0.1),
         xlim=(max(0.0, min([goal, *(low for _, low, _ in figures.values())]) - 0.05), 1),
     )
+    place.xaxis.set_major_locator(_percents())
     place.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     told = "; ".join(f"{name} {mean:.1%} ({least:.1%} – {most:.1%})" for name, (mean, least, most) in figures.items())
     return finish(
@@ -106,6 +108,13 @@ def show_goals(figures: Mapping[str, tuple[float, float, float]], goal: float) -
             f"各準確率與其 95% 信賴區間，旁邊是目標 {goal:.0%}：{told}",
         ),
     )
+
+
+def _percents() -> Any:
+    """Return ticks that are whole percents, so that what is written beside them is where they stand."""
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(nbins=6, steps=[1, 2, 5, 10])
 
 
 def _short(value: float) -> str:
