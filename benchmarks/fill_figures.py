@@ -32,21 +32,22 @@ HEADS = {
     "README.zh-TW.md": (
         "配方",
         "網路與起始權重",
-        "訓練週期(邊長)",
+        "訓練週期（邊長）",
         "每次分鐘",
-        "驗證準確率:平均,各種子",
-        "測試準確率(95% 信賴區間)",
+        "驗證準確率：平均，各種子",
+        "測試準確率（95% 信賴區間）",
     ),
 }
 INPUT_HEADS = {
     "README.md": ("photos into batches and shards", "photos/s, median (range, n)"),
-    "README.zh-TW.md": ("相片進入批次與分片", "每秒相片數,中位數(範圍,次數)"),
+    "README.zh-TW.md": ("相片進入批次與分片", "每秒相片數，中位數（範圍，次數）"),
 }
 INPUT_NAMES = {
     "README.md": {"shards": "`fireweed shards`, 192 px", "first epoch": "first epoch (decode, augment), 192 px",
                   "later epochs": "later epochs, from the cache"},
-    "README.zh-TW.md": {"shards": "`fireweed shards`,192 px", "first epoch": "第一個週期(解碼、翻轉、飽和度),192 px",
-                        "later epochs": "其後的週期(來自快取)"},
+    "README.zh-TW.md": {"shards": "`fireweed shards`，192 px",
+                        "first epoch": "第一個週期（解碼、翻轉、飽和度），192 px",
+                        "later epochs": "其後的週期（來自快取）"},
 }  # fmt: skip
 SPEED_HEADS = {
     "README.md": (
@@ -55,7 +56,7 @@ SPEED_HEADS = {
         "the best peer",
         "times as fast, by round (range, n)",
     ),
-    "README.zh-TW.md": ("與其他工具並列,每秒相片數", "Fireweed", "最快的其他工具", "逐輪倍數(範圍,次數)"),
+    "README.zh-TW.md": ("與其他工具並列，每秒相片數", "Fireweed", "最快的其他工具", "逐輪倍數（範圍，次數）"),
 }
 SPEED_NAMES = {
     "README.md": {
@@ -67,17 +68,17 @@ SPEED_NAMES = {
         "predict xception 160 px": "predicting a folder, Xception, 160 px",
     },
     "README.zh-TW.md": {
-        "step squeezenet 192 px batch 32": "訓練一步,codelab 的 SqueezeNet,192 px,批次 32",
-        "step xception 160 px batch 32": "訓練一步,Xception,160 px,批次 32",
-        "input from shards 192 px": "由分片讀入,第二個週期起,192 px",
-        "writing shards 192 px": "寫入分片,192 px",
-        "predict squeezenet 192 px": "預測一個資料夾,SqueezeNet,192 px",
-        "predict xception 160 px": "預測一個資料夾,Xception,160 px",
+        "step squeezenet 192 px batch 32": "訓練一步，codelab 的 SqueezeNet，192 px，批次 32",
+        "step xception 160 px batch 32": "訓練一步，Xception，160 px，批次 32",
+        "input from shards 192 px": "由分片讀入，第二個週期起，192 px",
+        "writing shards 192 px": "寫入分片，192 px",
+        "predict squeezenet 192 px": "預測一個資料夾，SqueezeNet，192 px",
+        "predict xception 160 px": "預測一個資料夾，Xception，160 px",
     },
 }
 SPEED_LINKS = {
     "README.md": "All of it, with goals and limits: [docs/speed.md](docs/speed.md).",
-    "README.zh-TW.md": "全部結果、目標與硬體上限:[docs/speed.md](docs/speed.md)。",
+    "README.zh-TW.md": "全部結果、目標與硬體上限：[docs/speed.md](docs/speed.md)。",
 }
 
 

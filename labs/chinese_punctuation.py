@@ -19,27 +19,32 @@ _CODE = re.compile(
 _MARK = re.compile(
     rf"(?:(?<={_LETTER})|(?<={_LETTER}\*\*))([,:;?!])(?! )|(?<! )([,:;?!])(?={_LETTER})"
 )
-_UNSPACED = re.compile(r"[,;](?![\s\d])")  # English leaves a space behind these
+_HELD = "\ue000-\uf8ff"  # letters of nobody's, each standing for a piece of code
+# English leaves a space behind a mark within a text.
+_UNSPACED = re.compile(r"[,;](?![\s\d])|(?<=[^\s\d])[,;](?=\d)")
+_COLON = re.compile(rf"(?<=[\w*{_HELD}]):(?=[A-Za-z{_HELD}])|(?<=[{_HELD}]):(?=\d)")
+_LAST = re.compile(rf"(?<=[\w*{_HELD}])[:?!](?=\s*[\"']?$)")
 _BRACKETS = re.compile(r"\(([^()]*)\)")
 
 
 def widened(prose: str) -> str:
     """Return prose with wide punctuation; a text without any Chinese stays as it is."""
-    if not re.search("[\u4e00-\u9fff]", prose):
+    if not re.search(_LETTER, prose):
         return prose
     held: list[str] = []
 
     def hold(code: re.Match[str]) -> str:
         held.append(code[0])
-        return chr(0xE000 + len(held) - 1)  # a letter of nobody's stands for the code
+        return chr(0xE000 + len(held) - 1)
 
     text = _CODE.sub(hold, prose)
     text = _BRACKETS.sub(lambda found: _bracketed(found, text), text)
     text = _with_unmatched_widened(text)
     for _ in range(2):  # a mark may follow one that was just widened
         text = _MARK.sub(lambda found: _WIDE[found[0]], text)
-    text = _UNSPACED.sub(lambda found: _WIDE[found[0]], text)
-    return re.sub("[\ue000-\uf8ff]", lambda sign: held[ord(sign[0]) - 0xE000], text)
+    for unspaced in (_UNSPACED, _COLON, _LAST):
+        text = unspaced.sub(lambda found: _WIDE[found[0]], text)
+    return re.sub(f"[{_HELD}]", lambda sign: held[ord(sign[0]) - 0xE000], text)
 
 
 def _with_unmatched_widened(text: str) -> str:

@@ -180,7 +180,7 @@ print(f"photo 2, neuron 3: {Y[2, 3]:.6f}; added up one by one: {by_hand:.6f}")
 # product is quicker than many small ones. See how much on your machine:
 
 # %%
-many = random.random((512, X.shape[1]), dtype=np.float32)
+many = random.random((128, X.shape[1]), dtype=np.float32)
 weights = random.random((X.shape[1], 500), dtype=np.float32)
 
 

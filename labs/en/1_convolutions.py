@@ -494,4 +494,4 @@ for recipe in ("fast", "squeezenet"):
 #   side=48)`): how many weights has its head now?
 # * `fireweed models convnet-1x1 --side 192`, in a terminal, says how much of the photo each layer sees.
 #
-# Next: lab 2, feeding the machine: how photos reach a TPU or GPU quickly enough.
+# Next: [Lab 2: feeding the machine](2_feeding.ipynb): how photos reach a TPU or GPU quickly enough.

@@ -181,8 +181,8 @@ for files_read, what in ((3670, "a file for each of 3,670 photos"), (16, "16 lar
 # %% [markdown]
 # So photos are put together into some large files, called **shards**: few requests, read from beginning to end, several of
 # them at the same time. The usual format is **TFRecord**: one record after another, each with its length before it. A record
-# is a `tf.train.Example`, a dictionary from names to lists of bytes, whole numbers or floats. The codelab's flowers have
-# these five features:
+# is a `tf.train.Example`, a dictionary from names to lists of bytes, whole numbers or floats. The flowers of the codelab
+# that these labs follow (Google's "Keras on TPU") have these five features:
 
 
 # %%
@@ -235,9 +235,17 @@ for name, feature in sorted(first.features.feature.items()):
 # for photos, and then all stages run at the same time, in TensorFlow's own threads.
 #
 # **Exercise 2: read a record.** `record` is a string of bytes, one `tf.train.Example` as above. Give back two things: the
-# photo as pixels, and its class as a number. `tf.io.parse_single_example(record, features)` takes a record apart;
-# `features` says what to look for: `{"image": tf.io.FixedLenFeature([], tf.string), "class": tf.io.FixedLenFeature([],
-# tf.int64)}`. `tf.io.decode_jpeg(bytes, channels=3)` gives pixels. Leave them uint8.
+# photo as pixels, and its class as a number. `tf.io.parse_single_example(record, features)` takes a record apart, into a
+# dictionary; `features` says what to look for:
+#
+# ```python
+# features = {
+#     "image": tf.io.FixedLenFeature([], tf.string),
+#     "class": tf.io.FixedLenFeature([], tf.int64),
+# }
+# ```
+#
+# `tf.io.decode_jpeg(bytes, channels=3)` gives pixels. Leave them uint8.
 
 
 # %% tags=["exercise", "read_record"]
@@ -799,7 +807,7 @@ done = subprocess.run(
     check=False,
 )
 if done.returncode:
-    print(done.stderr[-1000:])
+    raise RuntimeError(done.stderr[-1000:])
 told = json.loads(done.stdout.splitlines()[-1])
 apart = max(abs(a - b) for a, b in zip(told["one"], told["eight"], strict=True))
 print(
@@ -943,4 +951,4 @@ if BUCKET:
 # * In section 8 let the program train on 2 or 4 devices. What happens with a batch of 60, which 8 does not divide?
 # * In section 9 use a learning rate of 1 for SGD: how far does each layer move?
 #
-# Next: lab 3, SqueezeNet: a net of fire modules that reaches the codelab's goal.
+# Next: [Lab 3: SqueezeNet](3_squeezenet.ipynb): a net of fire modules that reaches the codelab's goal.

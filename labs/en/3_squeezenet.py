@@ -44,7 +44,7 @@ from fireweed.teaching import checks, figures
 teaching.begin("en")  # chooses a TPU, a GPU or the CPU, and says which
 
 # %% [markdown]
-# With `quick = True` fewer nets train, and each for two epochs only, to see the whole lab in a minute.
+# With `quick = True` fewer nets train, on fewer photos and for two epochs only, to see the whole lab in a minute.
 
 # %% tags=["parameters"]
 quick = False
@@ -52,7 +52,7 @@ quick = False
 DATA = "drawn"
 
 # %%
-photos = teaching.load_photos(DATA, side=32)
+photos = teaching.load_photos(DATA, side=32, photos_per_class=25 if quick else None)
 side, classes = photos.train.shape[1], len(photos.classes)
 print(f"{len(photos.train)} training photos, {len(photos.validation)} for validation, of {side} px")
 
@@ -411,7 +411,7 @@ figures.show_curves_together(
 )
 
 # %% [markdown]
-# With 0.99 the net seems to know nothing at first, on validation photos only. Is it the net, or only its statistics? Let it
+# With 0.99 the net seems to know nothing for a long while, on validation photos only. Is it the net, or only its statistics? Let it
 # answer with the mean and variance of the validation photos themselves, as it does in training (`training=True`):
 
 # %%
@@ -529,7 +529,7 @@ figures.show_goals(reached, goal=0.8)
 # fireweed train --data flowers --recipe squeezenet
 # ```
 #
-# The net itself, layer by layer; `fireweed models squeezenet` prints the same:
+# What this net costs; `fireweed models squeezenet` says it layer by layer:
 
 # %%
 squeezenet = fw.build_model("squeezenet", classes=classes, side=192)
@@ -548,4 +548,4 @@ print(f"most of the work: {largest.name}, {largest.multiply_adds / cost.multiply
 #   (`photo[::-1]`)?
 # * A whole training with report from a line: `fireweed train --data drawn --model "conv 16 | pool | fire 12 24 | gap"`.
 #
-# Next: lab 4, fine-tuning Xception: a large net that has seen a million photos before yours.
+# Next: [Lab 4: fine-tuning Xception](4_xception.ipynb): a large net that has seen a million photos before yours.

@@ -161,13 +161,13 @@ Y = X @ W + b
 print("X", X.shape, "@ W", W.shape, "=", Y.shape)
 
 by_hand = sum(X[2, pixel] * W[pixel, 3] for pixel in range(X.shape[1])) + b[3]
-print(f"相片 2、神經元 3:{Y[2, 3]:.6f}；逐項相加：{by_hand:.6f}")
+print(f"相片 2、神經元 3：{Y[2, 3]:.6f}；逐項相加：{by_hand:.6f}")
 
 # %% [markdown]
 # 這就是為什麼類神經網路的晶片擅長矩陣乘法，也是相片要分批處理的原因：一個大乘法比許多小乘法快。看看在你的機器上快多少：
 
 # %%
-many = random.random((512, X.shape[1]), dtype=np.float32)
+many = random.random((128, X.shape[1]), dtype=np.float32)
 weights = random.random((X.shape[1], 500), dtype=np.float32)
 
 
@@ -227,7 +227,7 @@ for layer in layer_costs(model):
     print(f"{layer.name:10} {layer.output_shape!s:14} {layer.parameters:>10,} 個要學的數字")
 
 large = fw.build_model("dense", classes=classes, side=192)
-print(f"\n相片若為 192 px:{large.count_params():,} 個，幾乎全在第一層")
+print(f"\n相片若為 192 px：{large.count_params():,} 個，幾乎全在第一層")
 del large
 
 # %% [markdown]

@@ -191,7 +191,7 @@ checks.check_conv_weights(conv_weights)
 # %%
 inputs, outputs = photo.size, cube.size
 print(f"卷積要學的數字：{kernel.size + bias.size:,}")
-print(f"輸出數量相同的密集層: {inputs * outputs + outputs:,}")
+print(f"輸出數量相同的密集層：{inputs * outputs + outputs:,}")
 
 # %% [markdown]
 # ## 3. 縮小立方體：步幅與最大池化
@@ -275,7 +275,7 @@ for line in ("norm none | conv 24 | conv 24 3 x2 | gap", "norm none | conv 24 | 
 # %% [markdown]
 # 池化讓感受野快速變大：在池化之後，往旁邊走一格就是相片上的兩個像素。
 #
-# **練習 4：感受野。** `layers` 是從相片開始依序排列的(視窗邊長, 步幅);2×2 的最大池化是 (2, 2)。請傳回最後一層的一個輸出看得到的邊長
+# **練習 4：感受野。** `layers` 是從相片開始依序排列的(視窗邊長, 步幅)；2×2 的最大池化是 (2, 2)。請傳回最後一層的一個輸出看得到的邊長
 # （像素）。
 #
 # 提示：一開始感受野是 1、一步是 1 個像素。每一層讓感受野增加（邊長 − 1）步，然後一步的大小再乘上該層的步幅。
@@ -388,7 +388,7 @@ for name, model in models.items():
         shifted = np.roll(photos.validation, pixels, axis=2)
         right = model.predict(shifted, verbose=0).argmax(axis=1) == photos.validation_labels
         told.append(f"{pixels} px {right.mean():.0%}")
-    print(f"{name:12} 移動後答對: {', '.join(told)}")
+    print(f"{name:12} 移動後答對：{', '.join(told)}")
 
 # %% [markdown]
 # 卷積不在乎圖樣在哪裡，分類頭卻還在乎：壓平之後，它的每個權重都屬於一個位置。第 3 課會改用所有位置的平均（全域平均池化）。
@@ -423,7 +423,7 @@ figures.show_answered(
 # ## 9. 你自己的網路
 #
 # **練習 5。** 用一行文字為 96 px 的相片寫一個網路：參數最多 20,000 個，而且最後一個立方體的每一格至少看得到 60 px。可用的字：`conv F`（F 個
-# 3x3 濾鏡，加 relu 和第 3 課會講的正規化）、`conv F 1`(1x1)、`conv F 3 /2`（步幅 2）、`pool`、`x2`（重複兩次），最後是 `gap`。
+# 3x3 濾鏡，加 relu 和第 3 課會講的正規化）、`conv F 1`（1x1）、`conv F 3 /2`（步幅 2）、`pool`、`x2`（重複兩次），最後是 `gap`。
 
 
 # %% tags=["exercise", "net_line"]
@@ -469,4 +469,4 @@ for recipe in ("fast", "squeezenet"):
 # * 建立沒有池化的第一個卷積網路（`fw.build_model("norm none | conv 24 x2 | conv 12 | conv 6 | flatten", side=48)`）：分類頭變成多少個權重？
 # * 在終端機執行 `fireweed models convnet-1x1 --side 192`，會列出每一層看得到相片的多大範圍。
 #
-# 下一課：第 2 課，餵飽機器：如何讓相片夠快地送到 TPU 或 GPU。
+# 下一課：[第 2 課：餵飽機器](2_feeding.ipynb)：如何讓相片夠快地送到 TPU 或 GPU。

@@ -176,7 +176,8 @@ for files_read, what in ((3670, "3,670 張相片各一個檔案"), (16, "16 個�
 
 # %% [markdown]
 # 所以要把相片裝進幾個大檔案，稱為**分片**：請求次數少，從頭讀到尾，還能同時讀好幾個。常用的格式是 **TFRecord**：記錄一筆接一筆，每筆前面
-# 寫著長度。一筆記錄是一個 `tf.train.Example`，也就是由名稱對應到位元組、整數或浮點數清單的字典。原教材的花朵資料有這五個特徵：
+# 寫著長度。一筆記錄是一個 `tf.train.Example`，也就是由名稱對應到位元組、整數或浮點數清單的字典。這套課程所依循的原教材（Google 的程式碼研究室）的花朵資料，
+# 有這五個特徵：
 
 
 # %%
@@ -218,7 +219,7 @@ for name, feature in sorted(first.features.feature.items()):
     print(f"  {name:14} {' '.join(str(feature).split())[:50]} ...")
 
 # %% [markdown]
-# Fireweed 用一個指令就能寫出這種分片，格式相同，而且更周到（雙胞胎相片留在分割的同一側、有校驗碼、有清單記載內容）：
+# Fireweed 用一個指令就能寫出這種分片，格式相同，而且更周到（雙胞胎相片留在分割的同一側、有檢查碼、有清單記載內容）：
 # `fireweed shards PHOTOS FOLDER --side 192 --count 16`。訓練時用 `--data 'FOLDER/*.tfrec'`，也可以是 `gs://`。
 #
 # ## 3. tf.data：所有階段同時進行
@@ -227,8 +228,16 @@ for name, feature in sorted(first.features.feature.items()):
 # 自己的執行緒裡同時進行。
 #
 # **練習 2：讀一筆記錄。** `record` 是一串位元組，也就是上面那種 `tf.train.Example`。請傳回兩樣東西：相片的像素，以及類別的數字。
-# `tf.io.parse_single_example(record, features)` 會把記錄拆開，`features` 說明要找什麼：`{"image": tf.io.FixedLenFeature([], tf.string)，
-# "class": tf.io.FixedLenFeature([], tf.int64)}`。`tf.io.decode_jpeg(bytes, channels=3)` 會得到像素。請維持 uint8。
+# `tf.io.parse_single_example(record, features)` 會把記錄拆開，得到一個字典；`features` 說明要找什麼：
+#
+# ```python
+# features = {
+#     "image": tf.io.FixedLenFeature([], tf.string),
+#     "class": tf.io.FixedLenFeature([], tf.int64),
+# }
+# ```
+#
+# `tf.io.decode_jpeg(bytes, channels=3)` 會得到像素。請維持 uint8。
 
 
 # %% tags=["exercise", "read_record"]
@@ -411,7 +420,7 @@ values = tf.random.uniform((500_000 if quick else 4_000_000,))
 with tf.device("/cpu:0"):
     plain, compiled = tf.function(several), tf.function(several, jit_compile=True)
     print(f"24 個運算逐一進行：{seconds(lambda: plain(values)) * 1000:.1f} 毫秒")
-    print(f"由 XLA 合併:      {seconds(lambda: compiled(values)) * 1000:.1f} 毫秒")
+    print(f"由 XLA 合併：      {seconds(lambda: compiled(values)) * 1000:.1f} 毫秒")
 
 # %% [markdown]
 # **窄整數。** 像素是 0 到 255 的數字，一個位元組，也就是 uint8。存成 float32 要四個位元組。所以相片以 uint8 傳送，由網路的第一層在裝置上轉成
@@ -478,7 +487,7 @@ figures.show_systolic(X, W, steps=(0, 3, 6))
 # %% [markdown]
 # 藍色的單元正在工作，橘色的數字已經算好。看看其他步驟，從 0 到 9。只有在中間，所有單元才都在工作：一開始數字還沒到齊，最後數字又已經離開。
 #
-# TPU 的矩陣單元是 128×128 的陣列，共 16,384 個單元（v6e 起為 256×256）。單元能塞下這麼多，是因為它不做別的事，而且只收 16 位元的數字。原教材
+# TPU 的矩陣單元是 128×128 的陣列，共 16,384 個單元（v6e 起為 256×256）。一顆晶片塞得下這麼多單元，是因為每個單元很小：不做別的事，而且只收 16 位元的數字。原教材
 # 拿它和當時大型 GPU 的 4,000 個通用核心相比。這只說對一半：NVIDIA 的 GPU 從 2017 年起也有矩陣單元，較小但數量多，稱為 tensor core。
 #
 # **練習 3：單元有多忙？** `rows` 張相片通過 `side`×`side` 個單元。照上面的算法，整個乘積要 rows + side + side − 2 步，每個單元在其中 `rows` 步
@@ -537,7 +546,7 @@ with np.errstate(over="ignore"):
 # %% [markdown]
 # **float16** 的位數較多，但範圍很窄：70,000 太大（變成無限大，稱為溢位），3e-9 太小（變成零，稱為下溢）。梯度常常就是這麼小。**bfloat16** 的範圍和
 # float32 相同，但只有兩到三位數：257 變成 256。網路少幾位數也沒關係，雜訊有時甚至有幫助；但受不了無限大，也受不了梯度消失成零。所以 Google
-# 為 TPU 設計了 bfloat16。它就是截掉一半的 float32:
+# 為 TPU 設計了 bfloat16。它就是截掉一半的 float32：
 #
 # **練習 4：做出 bfloat16。** `values` 是 float32 陣列。請傳回形狀相同的 float32 陣列，其中每個數字 32 個位元裡較低的 16 個都是 0：直接截掉，
 # 不要捨入。`values.view(np.uint32)` 把同樣的位元當成整數來讀，`& 0xFFFF0000` 留下較高的 16 個位元，`.view(np.float32)` 再當成浮點數讀回來。
@@ -599,7 +608,7 @@ training_photos = 2_990  # 原教材的花朵資料
 for each in (8, 16, 32, 128):
     whole = each * 8
     print(
-        f"每個複本 {each:3} 張 × 8 個複本 = 全域批次 {whole:5,}:",
+        f"每個複本 {each:3} 張 × 8 個複本 = 全域批次 {whole:5,}：",
         f"每週期 {-(-training_photos // whole):3} 步",
     )
 
@@ -608,7 +617,7 @@ for each in (8, 16, 32, 128):
 # 會這樣做，並且告訴你。
 #
 # **練習 5：把許多梯度合成一個。** 每個複本給出自己那些相片的平均梯度。週期的最後一個批次可能分不平均：有的複本相片多，有的少。
-# `gradients` 每個複本一列，形狀為 (複本數, 權重數)；`counts` 是各複本的相片數。請傳回所有相片的平均梯度，形狀為 （權重數，）。
+# `gradients` 每個複本一列，形狀為 (複本數, 權重數)；`counts` 是各複本的相片數。請傳回所有相片的平均梯度，形狀為 `(權重數,)`。
 
 
 # %% tags=["exercise", "combined"]
@@ -692,7 +701,7 @@ for devices in (2, 8, 256):
 # %% [markdown]
 # TPU 的晶片就是為此接線的：每顆都連到鄰居，排成網格，邊緣再接回另一側（環面：兩個方向都是環，有些世代是三個方向），梯度同時沿各方向繞行。
 # 由許多這種電路板組成的機器稱為 **TPU Pod**。它的演進如下，依據原教材與 2026 年 11 月的原廠網頁
-# ([v5e](https://docs.cloud.google.com/tpu/docs/v5e)、[v6e](https://docs.cloud.google.com/tpu/docs/v6e)、[TPU7x](https://docs.cloud.google.com/tpu/docs/tpu7x)):
+# （[v5e](https://docs.cloud.google.com/tpu/docs/v5e)、[v6e](https://docs.cloud.google.com/tpu/docs/v6e)、[TPU7x](https://docs.cloud.google.com/tpu/docs/tpu7x)）：
 #
 # | | 一顆晶片 | 相連成 |
 # |---|---|---|
@@ -761,7 +770,7 @@ done = subprocess.run(
     check=False,
 )
 if done.returncode:
-    print(done.stderr[-1000:])
+    raise RuntimeError(done.stderr[-1000:])
 told = json.loads(done.stdout.splitlines()[-1])
 apart = max(abs(a - b) for a, b in zip(told["one"], told["eight"], strict=True))
 print(f"{told['devices']} 個裝置；{len(told['one'])} 步；損失相差至多 {apart:.1g}：只是捨入")
@@ -822,7 +831,7 @@ figures.show_moves(
 # | 在哪裡 | 有什麼 | 怎麼選 |
 # |---|---|---|
 # | Colab 免費 | TPU v5e（一顆晶片）；GPU T4；有空位時可用幾個小時 | 「執行階段」>「變更執行階段類型」 |
-# | Colab 付費 | TPU v6e（一顆晶片）；GPU L4、A100、G4(RTX PRO 6000)、H100 | 同一個選單 |
+# | Colab 付費 | TPU v6e（一顆晶片）；GPU L4、A100、G4（RTX PRO 6000）、H100 | 同一個選單 |
 # | Kaggle 免費 | TPU v5e-8，八顆晶片；兩個 T4 GPU；每週有時數上限 | Settings > Accelerator；帳號要先驗證電話 |
 # | Google Cloud | TPU v5e 到 TPU7x，從一顆晶片到整個 Pod；多種 GPU | 虛擬機器、Kubernetes 叢集、訓練工作 |
 # | 自己的機器 | NVIDIA GPU | 在複製下來的專案裡 `pip install '.[cuda]'` |
@@ -892,4 +901,4 @@ if BUCKET:
 # * 在第 8 節讓程式用 2 個或 4 個裝置訓練。批次是 60（8 除不盡）時會怎樣？
 # * 在第 9 節讓 SGD 的學習率為 1：每一層移動多少？
 #
-# 下一課：第 3 課，SqueezeNet：用 fire 模組組成、達到原教材目標的網路。
+# 下一課：[第 3 課：SqueezeNet](3_squeezenet.ipynb)：用 fire 模組組成、達到原教材目標的網路。

@@ -42,7 +42,7 @@ from fireweed.teaching import checks, figures
 teaching.begin("zh-TW")  # 選擇 TPU、GPU 或 CPU，並說明用了哪一個
 
 # %% [markdown]
-# 設 `quick = True` 時訓練的網路較少，每個只訓練兩個週期，一分鐘內可以看完全課。
+# 設 `quick = True` 時訓練的網路較少、相片較少，每個只訓練兩個週期，一分鐘內可以看完全課。
 
 # %% tags=["parameters"]
 quick = False
@@ -50,7 +50,7 @@ quick = False
 DATA = "drawn"
 
 # %%
-photos = teaching.load_photos(DATA, side=32)
+photos = teaching.load_photos(DATA, side=32, photos_per_class=25 if quick else None)
 side, classes = photos.train.shape[1], len(photos.classes)
 print(f"{len(photos.train)} 張訓練相片，{len(photos.validation)} 張驗證相片，邊長 {side} px")
 
@@ -123,7 +123,7 @@ figures.show_net(model)
 # * **壓縮**（squeeze）：用 1x1 卷積把許多通道混合成少數幾個；
 # * **擴張**（expand）：在這幾個通道上，並列一個 1x1 和一個 3x3 卷積，再變回許多通道，各佔一半。
 #
-# **練習 1:fire 模組。** `x` 是張量，`squeeze` 和 `expand` 是濾鏡數；請傳回串接後的張量。三個卷積都要用 relu。
+# **練習 1：fire 模組。** `x` 是張量，`squeeze` 和 `expand` 是濾鏡數；請傳回串接後的張量。三個卷積都要用 relu。
 
 
 # %% tags=["exercise", "fire"]
@@ -225,7 +225,7 @@ for pixels in (32, 50, 96):
 #
 # | 字 | 作用 |
 # |---|---|
-# | `conv 16` | 16 個 3x3 濾鏡、relu、批次正規化（第 6 節）；`conv 16 1`:1x1；`conv 16 /2`：步幅 2 |
+# | `conv 16` | 16 個 3x3 濾鏡、relu、批次正規化（第 6 節）；`conv 16 1`：1x1；`conv 16 /2`：步幅 2 |
 # | `fire 12 24` | 壓縮成 12，擴張成 24；`fire 12 24 x2`：連續兩個 |
 # | `inception 8 16` | 8 個 1x1 濾鏡與 16 個 3x3 濾鏡並列 |
 # | `pool` | 最大池化；`pool avg`：取平均 |
@@ -348,7 +348,7 @@ steps_per_epoch = len(photos.train) // 32
 figures.show_following([0.99, 0.9], steps=steps_per_epoch * 10, steps_per_epoch=steps_per_epoch)
 
 # %% [markdown]
-# **練習 5：幾個週期才忘掉？** 經過多少個完整的週期，移動平均裡的起始值才剩不到 `share`?
+# **練習 5：幾個週期才忘掉？** 經過多少個完整的週期，移動平均裡的起始值才剩不到 `share`？
 
 
 # %% tags=["exercise", "epochs_to_forget"]
@@ -393,7 +393,7 @@ figures.show_curves_together(
 )
 
 # %% [markdown]
-# 用 0.99 時，網路一開始好像什麼都不會，但只有在驗證相片上如此。問題出在網路，還是只出在統計值？讓它像訓練時那樣（`training=True`），改用
+# 用 0.99 時，網路有好一陣子像是什麼都不會，但只有在驗證相片上如此。問題出在網路，還是只出在統計值？讓它像訓練時那樣（`training=True`），改用
 # 驗證相片自己的平均與變異數來回答：
 
 # %%
@@ -498,7 +498,7 @@ if not quick:
 figures.show_goals(reached, goal=0.8)
 
 # %% [markdown]
-# 要做真正的，你需要相片（`flowers` 會下載一次，約 230 MB）和一點耐心，或一個 GPU 或 TPU:
+# 要做真正的，你需要相片（`flowers` 會下載一次，約 230 MB）和一點耐心，或一個 GPU 或 TPU：
 #
 # ```
 # fireweed train --data flowers --recipe fast
@@ -523,4 +523,4 @@ print(f"最耗運算的是 {largest.name}，佔 {largest.multiply_adds / cost.mu
 # * 在第 7 節：只翻轉，或只改飽和度。把鬱金香上下顛倒（`photo[::-1]`）又會怎樣？
 # * 由一行文字做一次附報告的完整訓練：`fireweed train --data drawn --model "conv 16 | pool | fire 12 24 | gap"`。
 #
-# 下一課：第 4 課，微調 Xception：一個在看你的相片之前，已經看過百萬張相片的大網路。
+# 下一課：[第 4 課：微調 Xception](4_xception.ipynb)：一個在看你的相片之前，已經看過百萬張相片的大網路。

@@ -3,16 +3,19 @@
 NEARLY_RIGHT = {
     "neuron": {
         "no relu": "neuron = lambda inputs, weights, bias: inputs @ weights + bias",
+        "sigmoid": "neuron = lambda inputs, weights, bias: 1 / (1 + np.exp(-inputs @ weights - bias))",
         "no bias": "neuron = lambda inputs, weights, bias: max(0.0, inputs @ weights)",
         "the bias behind relu": "neuron = lambda inputs, weights, bias: max(0.0, inputs @ weights) + bias",
     },
     "dense_weights": {
         "no biases": "dense_weights = lambda inputs, neurons: inputs * neurons",
+        "a bias for each input": "dense_weights = lambda inputs, neurons: inputs * neurons + inputs",
         "one bias for all": "dense_weights = lambda inputs, neurons: inputs * neurons + 1",
     },
     "softmax": {
         "of the whole batch": "softmax = lambda logits: np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()",
         "not for large logits": "softmax = lambda logits: np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)",
+        "the smallest taken away": "softmax = lambda logits: np.exp(logits - logits.min(axis=1, keepdims=True)) / np.exp(logits - logits.min(axis=1, keepdims=True)).sum(axis=1, keepdims=True)",
         "no powers": "softmax = lambda logits: logits / logits.sum(axis=1, keepdims=True)",
     },
     "cross_entropy": {
@@ -167,6 +170,9 @@ NEARLY_RIGHT = {
         "always mirrored": "augment = lambda photo, random: flip(saturate(photo, random.uniform(0, 2)), True)",
         "upside down": "augment = lambda photo, random: saturate(photo, random.uniform(0, 2))[:: random.choice([1, -1])]",
         "one saturation": "augment = lambda photo, random: flip(saturate(photo, 2), random.random() < 0.5)",
+        "one random number for both": """def augment(photo, random):
+    drawn = random.random()
+    return flip(saturate(photo, 2 * drawn), drawn < 0.5)""",
         "never paler": "augment = lambda photo, random: flip(saturate(photo, random.uniform(1, 2)), random.random() < 0.5)",
         "the photo itself": """def augment(photo, random):
     photo[:] = saturate(photo, random.uniform(0, 2))
@@ -199,6 +205,8 @@ NEARLY_RIGHT = {
     "freeze": {
         "all of it": "def freeze(model):\n    model.trainable = False",
         "nothing": "def freeze(model):\n    for layer in model.layers[:-1]:\n        layer.trainable = True",
+        "all but the last two": "def freeze(model):\n    for layer in model.layers[:-2]:\n        layer.trainable = False",
+        "the model, then the head": "def freeze(model):\n    model.trainable = False\n    model.layers[-1].trainable = True",
         "only the head": "def freeze(model):\n    model.layers[-1].trainable = False",
         "not the norm": "def freeze(model):\n    for layer in model.layers[:-1]:\n        layer.trainable = 'norm' in layer.name",
     },

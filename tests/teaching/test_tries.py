@@ -1,10 +1,12 @@
 """The playground's table: nets trained alike, kept with what they reached and cost, sorted as asked."""
 
+import keras
 import numpy as np
 import pytest
 
 from fireweed.errors import ModelError
 from fireweed.teaching import LessonPhotos, Tries
+from fireweed.teaching.tries import STEPS_WITHOUT_GRAPH
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +43,14 @@ def test_the_table_is_sorted_by_what_is_asked(tries, column):
     assert accuracies == sorted(accuracies, reverse=True)
     with pytest.raises(ValueError, match="sorted by accuracy, parameters"):
         tries.sorted("beauty")
+
+
+def test_a_graph_is_drawn_only_where_there_are_steps_to_make_up_for_it(tries, photos):
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("only TensorFlow can do without")
+    assert tries.rows[0].model.run_eagerly
+    longer = Tries(photos, epochs=STEPS_WITHOUT_GRAPH + 1)
+    assert not longer.add("conv 2 | gap").model.run_eagerly
 
 
 def test_the_table_shows_in_text_and_in_a_notebook(tries):

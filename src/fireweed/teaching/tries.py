@@ -13,6 +13,8 @@ from fireweed.teaching.lesson_photos import LessonPhotos
 
 LAST_EPOCHS = 5
 BATCH = 32
+# TensorFlow draws a graph of the training step for as long as some ten steps take without one (5 s of CPU, measured).
+STEPS_WITHOUT_GRAPH = 8
 Change = Callable[[np.ndarray], np.ndarray]
 
 
@@ -70,8 +72,7 @@ class Tries:
             optimizer=keras.optimizers.Adam(learning_rate),
             loss="sparse_categorical_crossentropy",
             metrics=["accuracy"],
-            # XLA on TensorFlow would compile for longer than such short trainings last; JAX cannot do without.
-            jit_compile="auto" if keras.backend.backend() == "jax" else False,
+            **self._ways_to_run(keras.backend.backend()),
         )
         start = time.perf_counter()
         history = self._trained(model, change)
@@ -88,6 +89,13 @@ class Tries:
         )
         self.rows.append(row)
         return row
+
+    def _ways_to_run(self, backend: str) -> dict[str, Any]:
+        """Return what `compile` is to be told: what would take longer to prepare than it saves is left out."""
+        if backend == "jax":
+            return {"jit_compile": "auto"}  # JAX cannot do without XLA
+        steps = self._epochs * max(1, len(self._photos.train) // BATCH)
+        return {"jit_compile": False, "run_eagerly": backend == "tensorflow" and steps <= STEPS_WITHOUT_GRAPH}
 
     def _trained(self, model: Any, change: Change | None) -> dict[str, list[float]]:
         """Train epoch by epoch; photos that fill no batch wait for another epoch, since TensorFlow would build the

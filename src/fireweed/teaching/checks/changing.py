@@ -35,7 +35,9 @@ def check_augment(augment: Reader) -> str:
             "(`random.random() < 0.5`)",
             f"{_TRIES} 張相片中有 {share:.0%} 被翻轉；應該是一半，每張各自隨機決定（`random.random() < 0.5`）",
         )
-    _check_factors(np.array([_chroma(answer) / _chroma(photo) for answer in answers]))
+    factors = np.array([_chroma(answer) / _chroma(photo) for answer in answers])
+    _check_factors(factors)
+    _check_independence(factors[is_mirrored].mean(), factors[~is_mirrored].mean())
     return pick(
         f"of {_TRIES} calls {share:.0%} mirrored, from grey to twice as colourful; the label stays what it was",
         f"{_TRIES} 次呼叫中有 {share:.0%} 翻轉，顏色由灰到兩倍鮮豔；標籤維持不變",
@@ -54,6 +56,15 @@ def _check_factors(factors: np.ndarray) -> None:
             f"{factors.mean():.2f}; they should be spread evenly from 0 to 2 (`random.uniform(0, 2)`)",
             f"飽和度的倍數由 {factors.min():.2f} 到 {factors.max():.2f}，平均 {factors.mean():.2f}；"
             "應該均勻分布在 0 到 2 之間（`random.uniform(0, 2)`）",
+        )
+
+
+def _check_independence(mirrored: float, others: float) -> None:
+    if abs(mirrored - others) > 0.35:  # five times what chance makes of it
+        raise NotYetError(
+            f"mirrored photos have {mirrored:.2f} times their saturation on the mean, the others {others:.2f} times; "
+            "draw the two by random numbers of their own",
+            f"翻轉的相片，飽和度平均是原來的 {mirrored:.2f} 倍，其他的是 {others:.2f} 倍；兩者要各用一個隨機數",
         )
 
 

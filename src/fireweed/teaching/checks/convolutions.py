@@ -38,6 +38,11 @@ def check_slide(slide: Reader) -> str:
                 np.maximum(_slid(photo[..., :1], weights[..., :1], bias), 0.0),
                 "Only the red channel is counted", "只算到紅色通道",
             ),
+            (
+                np.maximum(_slid(photo.mean(axis=2, keepdims=True), weights.sum(axis=2, keepdims=True), bias), 0.0),
+                "The photo is made grey first; each channel has weights of its own",
+                "你先把相片變成灰階了；每個通道有自己的權重",
+            ),
         )  # fmt: skip
         refuse(found, english, chinese, hints)
     return pick("that is a convolution with one filter", "這就是只有一個濾鏡的卷積")
@@ -56,6 +61,8 @@ def check_conv_weights(conv_weights: Reader) -> str:
         chinese = f"{filters} 個 {side}×{side} 濾鏡用在 {channels} 個通道上，共 {right:,} 個數字；你算出 {found:,.0f}"
         if close(found, right - filters):
             raise NotYetError(f"{english}. Each filter has one bias too", f"{chinese}。每個濾鏡還有一個偏差")
+        if close(found, right - filters + 1):
+            raise NotYetError(f"{english}. Not one bias for all, but one a filter", f"{chinese}。偏差是每個濾鏡一個")
         if close(found, side * side * filters + filters):
             raise NotYetError(
                 f"{english}. A filter has weights for every channel", f"{chinese}。濾鏡對每個通道都有權重"
@@ -80,6 +87,10 @@ def check_max_pool(max_pool: Reader) -> str:
         chinese = f"立方體為 {height}×{width}×{channels} 時，正確答案與你的不同"
         if close(found, windows.mean(axis=(1, 3))):
             raise NotYetError(f"{english}. That is the mean: average-pooling", f"{chinese}。你取的是平均：那是平均池化")
+        if close(found, np.maximum(windows.max(axis=(1, 3)), 0)):
+            raise NotYetError(
+                f"{english}. A number below 0 may be the largest too", f"{chinese}。小於 0 的數字也可能是最大值"
+            )
         if close(found, cube[::2, ::2]):
             raise NotYetError(
                 f"{english}. You keep the first of each window, not the largest",

@@ -229,6 +229,11 @@ def check_combined(combined: Reader) -> str:
                 "那是總和；學習率是為平均而設的",
             ),
             (total, "Divide by the number of all photos", "還要除以全部相片數"),
+            (
+                each.sum(axis=0) / photos.sum(),
+                "These are means already: weigh each by the number of its photos before you add up",
+                "這些已經是平均：相加之前，要先各乘上自己的相片數",
+            ),
             (total / len(photos), "Divide by the number of photos, not of replicas", "要除以相片數，不是複本數"),
         )
         refuse(found, english, chinese, hints)
@@ -241,7 +246,7 @@ def check_combined(combined: Reader) -> str:
 @check
 def check_sent_numbers(sent_numbers: Reader) -> str:
     """Check `sent_numbers(devices, weights)`: how many numbers each device sends in an all-reduce on a ring."""
-    for devices, weights in ((4, 1000), (8, 120_000), (2, 100), (256, 25_600)):
+    for devices, weights in ((5, 1000), (8, 120_000), (2, 100), (256, 25_600)):
         found = float(numbers(sent_numbers, devices, weights, shape=()))
         right = 2 * (devices - 1) * weights / devices
         if close(found, right):

@@ -18,6 +18,12 @@ def check_freeze(freeze: Reader) -> str:
         raise NotYetError(f"your code stops with an error. {what}", f"程式因錯誤而停止。{what}") from error
     left = [weight.path for weight in model.trainable_weights]
     head = [weight.path for weight in model.layers[-1].weights]
+    if not left and model.layers[-1].trainable:
+        raise NotYetError(
+            "the head may learn, but it is told so in vain: a model whose own `trainable` is False trains none of its "
+            "layers. Set it on the layers",
+            "分類頭雖然設成可訓練，卻沒有用：模型本身的 `trainable` 是 False 時，任何一層都不會訓練。請改成對各層設定",
+        )
     if not left:
         raise NotYetError(
             "nothing is trainable any more, the head neither: nothing could be learned. Leave the last layer out",
@@ -55,6 +61,7 @@ def _small_net() -> Any:
             layers.SeparableConv2D(4, 3, activation="relu"),
             layers.BatchNormalization(),
             layers.GlobalAveragePooling2D(),
+            layers.Dense(3, activation="relu"),
             layers.Dense(2, activation="softmax"),
         ]
     )
@@ -83,7 +90,7 @@ def _explain(found: float, right: float, epoch: int, plan: tuple[float, float, f
     start, peak, floor, ramp, sustain, decay = plan
     english = f"start {start:g}, peak {peak:g}, floor {floor:g}, ramp {ramp}, sustain {sustain}, decay {decay:g}: "
     english += f"in epoch {epoch} the rate is {right:.3g}, but yours is {found:.3g}"
-    chinese = f"start {start:g}、peak {peak:g}、floor {floor:g}、ramp {ramp}、sustain {sustain}、decay {decay:g}:"
+    chinese = f"start {start:g}、peak {peak:g}、floor {floor:g}、ramp {ramp}、sustain {sustain}、decay {decay:g}："
     chinese += f"週期 {epoch} 的學習率應為 {right:.3g}，但你的是 {found:.3g}"
     after = epoch - ramp - sustain
     hint, chinese_hint = "", ""

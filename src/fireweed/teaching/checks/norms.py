@@ -35,6 +35,10 @@ def check_batch_norm(batch_norm: Reader) -> str:
                 "不能混合通道：每個通道有自己的平均與離散"),
             ((cubes - cubes.mean(axis=(0, 1, 2))) / spread * scale + shift,
                 "Divide by the square root of the variance", "要除以變異數的平方根"),
+            ((cubes - cubes.mean(axis=(0, 1, 2))) / (np.sqrt(spread - EPSILON) + EPSILON) * scale + shift,
+                "The 0.001 belongs under the root", "0.001 要放在根號裡"),
+            ((cubes - cubes.mean(axis=(0, 1, 2))) / np.sqrt(spread - EPSILON) * scale + shift,
+                "The 0.001 is left out", "漏了 0.001"),
             ((cubes - cubes.mean(axis=(0, 1, 2))) * scale + shift,
                 "The mean is taken away, but the spread is still what it was", "平均減掉了，但離散還是原來的"),
         )  # fmt: skip

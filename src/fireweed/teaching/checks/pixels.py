@@ -28,6 +28,8 @@ def check_neuron(neuron: Reader) -> str:
             raise NotYetError(f"{english}. Is the bias added?", f"{chinese}。偏差加進去了嗎？")
         if close(found, max(float(x @ w), 0.0) + bias):
             raise NotYetError(f"{english}. The bias belongs before relu", f"{chinese}。偏差要在 relu 之前加")
+        if close(found, 1 / (1 + np.exp(-total))):
+            raise NotYetError(f"{english}. That is sigmoid; use relu here", f"{chinese}。這是 sigmoid；這裡請用 relu")
         raise NotYetError(english, chinese)
     return pick(
         "that is a whole neuron; a net has nothing cleverer in it", "這就是一個完整的神經元，網路裡沒有更高深的東西了"
@@ -46,6 +48,8 @@ def check_dense_weights(dense_weights: Reader) -> str:
         chinese = f"{inputs:,} 個輸入、{neurons:,} 個神經元共有 {right:,} 個數字，但你算出 {found:,.0f}"
         if close(found, inputs * neurons):
             raise NotYetError(f"{english}. Each neuron has a bias too", f"{chinese}。每個神經元還有一個偏差")
+        if close(found, inputs * neurons + inputs):
+            raise NotYetError(f"{english}. The biases belong to the neurons", f"{chinese}。偏差屬於神經元")
         if close(found, inputs * neurons + 1):
             raise NotYetError(
                 f"{english}. Not one bias for all, but one a neuron", f"{chinese}。偏差不是共用一個，而是每個神經元一個"
@@ -63,7 +67,7 @@ def check_softmax(softmax: Reader) -> str:
         x = np.array(logits)
         found = numbers(softmax, x, shape=x.shape)
         _check_probabilities(x, found)
-    large = np.array([[1000.0, 999.0], [-1000.0, -1001.0]])
+    large = np.array([[1000.0, 999.0], [-1000.0, -1001.0], [1000.0, -1000.0]])
     found = numbers(softmax, large, shape=large.shape)
     if not np.isfinite(found).all():
         raise NotYetError(
@@ -140,6 +144,8 @@ def check_momentum(step: Reader) -> str:
         speed = 0.9 * speed - 0.1 * slope
         mine = mine + speed
         pair = returned(step, position, velocity, slope, 0.1, 0.9)
+        if isinstance(pair, np.ndarray) and pair.shape == (2, 2):
+            pair = tuple(pair)
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise NotYetError(
                 "two things are expected back: `return new_position, new_velocity`",

@@ -36,6 +36,7 @@ def check_separable(separable: Reader) -> str:
                 "The filter is turned around", "濾鏡被轉了半圈"),
             (np.maximum(filtered, 0) @ pointwise,
                 "There is no relu between the two stages", "兩個階段之間沒有 relu"),
+            (np.maximum(filtered @ pointwise, 0), "There is no relu behind it either", "最後也沒有 relu"),
         )  # fmt: skip
         refuse(found, english, chinese, hints)
     return pick(
@@ -61,6 +62,8 @@ def check_both_weights(both_weights: Reader) -> str:
         english += f"yours are {ordinary:,.0f} and {separable:,.0f}"
         chinese = f"邊長 {side}、{channels} 個通道、{filters} 個濾鏡：{right[0]:,} 與 {right[1]:,} 個權重；你的是 "
         chinese += f"{ordinary:,.0f} 與 {separable:,.0f}"
+        if close(ordinary, right[1]) and close(separable, right[0]):
+            raise NotYetError(f"{english}. The ordinary one comes first", f"{chinese}。一般卷積要放前面")
         if close(ordinary, right[0] + filters):
             raise NotYetError(f"{english}. Leave the biases out here", f"{chinese}。這裡不算偏差")
         if close(separable, side * side + channels * filters):

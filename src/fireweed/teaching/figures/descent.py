@@ -30,7 +30,7 @@ def show_descent(
     ends = "; ".join(
         pick(
             f"{name}: {len(path) - 1} steps, ends at height "
-            f"{float(height(*path[-1])):.2f}", f"{name}:{len(path) - 1} 步，終點高度 {float(height(*path[-1])):.2f}")
+            f"{float(height(*path[-1])):.2f}", f"{name}：{len(path) - 1} 步，終點高度 {float(height(*path[-1])):.2f}")
         for name, path in paths.items()
     )  # fmt: skip
     return finish(

@@ -170,7 +170,7 @@ def show_reach(reaches: Mapping[str, np.ndarray]) -> Figure:
     """Show for several stacks of layers which pixels of the input reach one output, as patterns of squares."""
     from matplotlib.colors import ListedColormap
 
-    drawing, axes = sheet(1, len(reaches), 2.1, 2.4)
+    drawing, axes = sheet(1, len(reaches), 2.1, 2.8)
     told = []
     for place, (name, reach) in zip(axes, reaches.items(), strict=True):
         seen = np.abs(reach) > 0

@@ -33,6 +33,7 @@ def show_curves(histories: Mapping[str, Mapping[str, Sequence[float]]]) -> Figur
             label=validation,
         )
         place.set(ylim=(0, 1.02), title=name, xlabel=pick("epoch", "週期"))
+        place.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         legend(place, "lower right")
         told.append(
             pick(

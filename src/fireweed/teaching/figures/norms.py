@@ -33,7 +33,8 @@ def show_following(momenta: Sequence[float], steps: int, steps_per_epoch: int) -
     place.set_ylabel(pick("left of the beginning", "起始值所剩的比例"), color=INK)
     legend(place, "upper right")
     told = "; ".join(
-        pick(f"momentum {one}: {one**steps_per_epoch:.1%}", f"動量 {one}:{one**steps_per_epoch:.1%}") for one in momenta
+        pick(f"momentum {one}: {one**steps_per_epoch:.1%}", f"動量 {one}：{one**steps_per_epoch:.1%}")
+        for one in momenta
     )
     return finish(
         drawing,
@@ -58,12 +59,14 @@ def show_spreads(values: Mapping[str, np.ndarray]) -> Figure:
                 color=LINE_COLORS[channel % 3],
                 linestyle=DASHES[channel % 3],
                 linewidth=1.4,
+                label=pick(f"channel {channel + 1}", f"通道 {channel + 1}"),
             )
         place.set_title(name)
         place.set_yticks([])
         means = ", ".join(f"{mean:.2g} ± {spread:.2g}" for mean, spread in zip(
             numbers.mean(axis=0), numbers.std(axis=0), strict=True))  # fmt: skip
         told.append(f"{name} {means}")
+    legend(axes[0], "upper right")
     return finish(
         drawing,
         pick("How channels are spread, mean ± spread of each: ", "各通道數值的分布（平均 ± 離散）：") + "; ".join(told),

@@ -27,7 +27,7 @@ def show_costs(costs: Mapping[str, tuple[float, float]]) -> Figure:
     told = "; ".join(
         pick(
             f"{name} {_short(weights)} weights, {_short(products)} multiply-adds",
-            f"{name}:{_short(weights)} 個權重，{_short(products)} 次乘加運算",
+            f"{name}：{_short(weights)} 個權重，{_short(products)} 次乘加運算",
         )
         for name, (weights, products) in costs.items()
     )
@@ -42,9 +42,11 @@ def show_tries(rows: Sequence[Any]) -> Figure:
         place.annotate(
             f"{number}", (row.multiply_adds / 1e6, row.accuracy), (4, 4), textcoords="offset points", color=INK
         )
-    place.set_xlim(0, None)
+    accuracies = [row.accuracy for row in rows]
+    place.set(xlim=(0, None), ylim=(max(0.0, min(accuracies) - 0.03), min(1.02, max(accuracies) + 0.03)))
     place.set_xlabel(pick("million multiply-adds for a photo", "每張相片的乘加運算（百萬次）"), color=INK)
     place.set_ylabel(pick("accuracy", "準確率"), color=INK)
+    place.yaxis.set_major_locator(_percents())
     place.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     told = "; ".join(
         f"{number} {row.name}: {row.multiply_adds / 1e6:.1f} M, {row.accuracy:.0%}"
@@ -96,15 +98,23 @@ def show_goals(figures: Mapping[str, tuple[float, float, float]], goal: float) -
         ylim=(-0.5, len(figures) - 0.1),
         xlim=(max(0.0, min([goal, *(low for _, low, _ in figures.values())]) - 0.05), 1),
     )
+    place.xaxis.set_major_locator(_percents())
     place.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     told = "; ".join(f"{name} {mean:.1%} ({least:.1%} – {most:.1%})" for name, (mean, least, most) in figures.items())
     return finish(
         drawing,
         pick(
             f"Accuracies with their 95% intervals beside the goal of {goal:.0%}: {told}",
-            f"各準確率與其 95% 信賴區間，旁邊是目標 {goal:.0%}:{told}",
+            f"各準確率與其 95% 信賴區間，旁邊是目標 {goal:.0%}：{told}",
         ),
     )
+
+
+def _percents() -> Any:
+    """Return ticks that are whole percents, so that what is written beside them is where they stand."""
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(nbins=6, steps=[1, 2, 5, 10])
 
 
 def _short(value: float) -> str:
