@@ -108,6 +108,9 @@ def test_folder_of_hidden_things_only_is_empty(tmp_path):
         (("train", "validation", "test"), ("train", "validation", "test")),
         (("Training", "val"), ("train", "validation")),
         (("train", "valid", "testing"), ("train", "validation", "test")),
+        (("training_set", "dev", "Test Set"), ("train", "validation", "test")),
+        (("trn", "evaluation", "tst"), ("train", "validation", "test")),
+        (("trainset", "val-set", "testset"), ("train", "validation", "test")),
         (("train",), ("train",)),
     ],
 )
@@ -211,6 +214,14 @@ def test_classes_that_differ_in_case_or_form_only_are_refused(tmp_path, one, oth
 def test_classes_that_differ_in_case_across_parts_are_refused(tmp_path):
     make(tmp_path, "train/Rose/1.jpg", "train/a/1.jpg", "val/rose/1.jpg")
     refused(tmp_path, "'Rose' and 'rose'")
+
+
+@pytest.mark.parametrize("parts", [("", ""), ("train/", "val/")])
+@pytest.mark.parametrize("names", [(b"m\xfcller", b"m\xf6ller"), (b"a\x01", b"a\x02")])
+def test_classes_that_would_become_one_since_they_cannot_be_shown_are_refused(tmp_path, parts, names):
+    one, other = (part + os.fsdecode(name) for part, name in zip(parts, names, strict=True))
+    make(tmp_path, f"{one}/1.jpg", f"{other}/2.jpg", f"{parts[0]}tulip/1.jpg", f"{parts[1]}tulip/2.jpg")
+    refused(tmp_path, "both shown as", "\ufffd", "rename them")
 
 
 def test_class_names_take_one_unicode_form(tmp_path):
@@ -343,6 +354,7 @@ def test_list_may_name_absolute_and_windows_paths(tmp_path):
         ("path,label\na/1.jpg,x\na/1.jpg,y\n", ["'x' in line 2", "'y' in line 3"]),
         ("path,label\na/1.jpg,x\na/a blank.jpg,X\n", ["'X' and 'x'", "differ only in case"]),
         ("path,label\na/1.jpg,x\na/a blank.jpg,x\n", ["one class only, 'x'"]),
+        ("path,label\na/1.jpg,x\1\na/a blank.jpg,x\2\n", ["both shown as 'x\ufffd'"]),
         ('path,label\n"a/1.jpg,x\n', ["broken at line"]),
         ("path,label\n" + "x" * 200_000 + ",y\n", ["broken at line 2"]),
         ("path,label\n" + "x" * 9_000 + ",y\na\0b,z\n", ["2 of the 2 photos it names do not exist"]),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from fireweed.data.catalog import Catalog, catalog_of
-from fireweed.data.names import class_name, part_named, quoted, shown
+from fireweed.data.names import check_told_apart, class_name, part_named, quoted, shown
 from fireweed.errors import DataError
 
 SUFFIXES = frozenset({".csv", ".tsv"})
@@ -158,6 +158,7 @@ def _catalog(rows: list[_Row], file: Path, title: str, confined_to: Path | None)
             f"list {quoted(title)}: {len(missing):,} of the {len(first_of):,} photos it names do not exist, first "
             f"{quoted(missing[0].path)} in line {missing[0].line} (paths are relative to the list's own folder)"
         )
+    check_told_apart({row.label for row in rows}, title)
     catalog = catalog_of(found, title)
     twice = len(rows) - len(first_of)
     return catalog.noting(f"{twice:,} lines of the list name a photo again and count once") if twice else catalog
