@@ -171,6 +171,17 @@ def test_a_run_is_set_aside_under_the_next_free_name(started):
     assert started.set_aside().name == "run-before-2"
 
 
+def test_a_link_to_a_run_goes_on_leading_to_where_it_lay(started, tmp_path):
+    link = RunFolder(tmp_path / "link")
+    link.path.symlink_to("run")
+    kept = link.set_aside()
+    assert kept == started.path.with_name("run-before-1") and RunFolder(kept).is_started and not kept.is_symlink()
+    assert link.path.is_symlink() and link.path.is_dir() and not started.is_started
+    started.path.rmdir()
+    with pytest.raises(RunError, match="is a link to run, which is not there"):
+        link.make()
+
+
 def test_a_run_in_use_or_a_folder_of_others_is_not_set_aside(started):
     with started.alone(), pytest.raises(RunError, match="another process is training"):
         RunFolder(started.path).set_aside()

@@ -115,6 +115,8 @@ class RunFolder:
         Raises:
             FireweedError: it cannot be made.
         """
+        if self.path.is_symlink() and not self.path.exists():
+            raise RunError(f"{self.path} is a link to {self.path.readlink()}, which is not there; make that folder")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -135,10 +137,12 @@ class RunFolder:
             return None
         with self.alone():
             pass
-        numbers = itertools.count(1)
-        kept = next(path for n in numbers if not (path := self.path.with_name(f"{self.path.name}-before-{n}")).exists())
+        numbers, path = itertools.count(1), self.path.resolve()  # a link goes on leading to where runs are to lie
+        kept = next(kept for n in numbers if not (kept := path.with_name(f"{path.name}-before-{n}")).exists())
         try:
-            self.path.rename(kept)
+            path.rename(kept)
+            if self.path.is_symlink():
+                path.mkdir()
         except OSError as error:
             raise explained(error, self.path) from error
         return kept

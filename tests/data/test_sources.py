@@ -5,11 +5,12 @@ import os
 import tarfile
 import threading
 import zipfile
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from fireweed.data import sources
+from fireweed.data import lists, sources
 from fireweed.data.catalog import Catalog, Photo
 from fireweed.data.sources import open_data
 from fireweed.errors import DataError
@@ -362,6 +363,29 @@ def test_list_may_name_absolute_and_windows_paths(tmp_path):
 )
 def test_list_with_a_fault_is_refused_by_line(tmp_path, text, words):
     refused(write_list(tmp_path, text), "list.csv", *words)
+
+
+@pytest.mark.parametrize("folder", [".", "/", "/a", "/a/b", "x", "x y"])
+def test_paths_of_a_list_are_those_of_pathlib(folder):
+    paths = (
+        "a",
+        "a/b",
+        "./a",
+        "a/./b",
+        "a//b",
+        "a/",
+        "a/.",
+        ".",
+        "..",
+        "../a",
+        "/x",
+        "a/../b",
+        ".a",
+        "a.",
+        ".../x",
+        "",
+    )
+    assert [lists._joined(folder, path) for path in paths] == [str(Path(folder, path)) for path in paths]
 
 
 def test_list_in_another_encoding_is_refused_with_the_remedy(tmp_path):
