@@ -14,6 +14,7 @@ from fireweed.errors import DataError
 
 SUFFIXES = frozenset({".csv", ".tsv"})
 MAX_BYTES, MAX_ROWS = 200_000_000, 2_000_000
+MAX_LINE = 4_000_000  # letters: each column takes ten bytes, or sixty
 _DELIMITERS = ",;\t"
 _FORM = "the first line must name the columns path and label, and may name split"
 
@@ -96,6 +97,7 @@ def _rows(text: str, file: Path) -> Iterator[_Row]:
     if header.lower().startswith("sep="):  # some spreadsheets say so which delimiter they took
         text = text[len(header) :].lstrip("\r\n")
         header = _first_line(text)
+    _check_line(len(header), 1, file)
     columns = _columns(header)
     if columns is None:
         found = f"its first line is {quoted(header[:200])}" if header.strip() else "it is empty"
@@ -103,7 +105,7 @@ def _rows(text: str, file: Path) -> Iterator[_Row]:
     delimiter, where = columns
     if max(text.count("\n"), text.count("\r")) > MAX_ROWS:
         raise DataError(f"list {quoted(file.name)} has more than {MAX_ROWS:,} lines, which no list of photos has")
-    reader = csv.reader(_lines(text), delimiter=delimiter, strict=True)
+    reader = csv.reader(_lines(text, file), delimiter=delimiter, strict=True)
     try:
         next(reader)
         for cells in reader:
@@ -118,13 +120,23 @@ def _rows(text: str, file: Path) -> Iterator[_Row]:
         raise DataError(f"list {quoted(file.name)} is broken at line {reader.line_num}: {error}") from error
 
 
-def _lines(text: str) -> Iterator[str]:
+def _check_line(letters: int, number: int, file: Path) -> None:
+    if letters > MAX_LINE:
+        raise DataError(
+            f"list {quoted(file.name)} has {letters:,} letters in line {number}; at most {MAX_LINE:,} are read"
+        )
+
+
+def _lines(text: str, file: Path) -> Iterator[str]:
     """Yield the lines with their ends; io.StringIO would take four bytes for each letter."""
-    start = 0
+    start = number = 0
     for match in re.finditer(r"\r\n|\r|\n", text):
+        number += 1
+        _check_line(match.end() - start, number, file)
         yield text[start : match.end()]
         start = match.end()
     if start < len(text):
+        _check_line(len(text) - start, number + 1, file)
         yield text[start:]
 
 
