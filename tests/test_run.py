@@ -114,6 +114,37 @@ def test_a_recipe_of_another_shape_is_told(started, text):
         started.facts()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("deterministic = false", "deterministic = 1"),
+        ("deterministic = false", "minutes = '5'"),
+        ("deterministic = false", "minutes = nan"),
+        ('data = "/photos"', 'data = "/photos\\u0000"'),
+        ("[asked]", "[asked]\n" + "x = 1\n" * 100_000),
+        ("[asked]", "[asked]\n" + ".".join("a" * 2_000) + " = 1"),
+        ("[asked]", "[asked]\nx = " + "[" * 20_000),
+        ("[asked]", "x = 1" + " " * 2_000_000 + "\n[asked]"),
+    ],
+)
+def test_a_hostile_recipe_file_is_told_at_once(started, change):
+    text = started.file("recipe.toml").read_text()
+    assert change[0] in text
+    started.file("recipe.toml").write_text(text.replace(*change))
+    with pytest.raises(RunError, match=r"recipe\.toml") as told:
+        started.facts()
+    assert len(str(told.value)) < 1_000
+
+
+def test_a_run_of_thousands_of_classes_is_read_back_and_is_a_recipe(started):
+    names = [f'class "{number}" \\ [asked] 郁金香 ' + "." * 60 for number in range(10_000)]
+    catalog = Catalog(tuple(names), CATALOG.photos)
+    started.start(FACTS, read_recipe("demo"), catalog, [0, 1])
+    assert started.file("recipe.toml").stat().st_size > 1_000_000
+    assert started.facts() == FACTS and started.resolved() == read_recipe("demo")
+    assert read_recipe(str(started.file("recipe.toml"))) == FACTS.asked
+
+
 @pytest.mark.parametrize("data", [b"\xf5\x00", b"a,b\n1,2\n", b""])
 def test_damaged_tables_are_told(started, data):
     for name, read in (("photos.csv", started.rows), ("history.csv", started.history)):
@@ -138,6 +169,17 @@ def test_a_run_is_set_aside_under_the_next_free_name(started):
     assert started.set_aside() is None, "an empty folder is no run"
     started.start(FACTS, read_recipe("demo"), CATALOG, [0, 1])
     assert started.set_aside().name == "run-before-2"
+
+
+def test_a_link_to_a_run_goes_on_leading_to_where_it_lay(started, tmp_path):
+    link = RunFolder(tmp_path / "link")
+    link.path.symlink_to("run")
+    kept = link.set_aside()
+    assert kept == started.path.with_name("run-before-1") and RunFolder(kept).is_started and not kept.is_symlink()
+    assert link.path.is_symlink() and link.path.is_dir() and not started.is_started
+    started.path.rmdir()
+    with pytest.raises(RunError, match="is a link to run, which is not there"):
+        link.make()
 
 
 def test_a_run_in_use_or_a_folder_of_others_is_not_set_aside(started):

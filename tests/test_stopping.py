@@ -23,8 +23,8 @@ with stopping.signals_noted() as stops, stops.deferred():
 """
 
 
-def begun(*options: str) -> subprocess.Popen:
-    process = subprocess.Popen([sys.executable, *options, "-c", PROGRAM], text=True, stdout=subprocess.PIPE,
+def begun(*options: str, program: str = PROGRAM) -> subprocess.Popen:
+    process = subprocess.Popen([sys.executable, *options, "-c", program], text=True, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE)  # fmt: skip
     assert process.stdout.readline() == "ready\n"
     return process
@@ -100,3 +100,30 @@ def test_handlers_of_others_and_other_threads_are_left_alone():
     thread.start()
     thread.join()
     assert found == [None]
+
+
+@pytest.mark.parametrize(("number", "kind"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
+def test_a_signal_whose_exception_python_drops_is_obeyed_all_the_same_and_nothing_is_shown(capfd, number, kind):
+    class Dropping:
+        def __del__(self) -> None:  # as a callback of the garbage collector
+            os.kill(os.getpid(), number)
+            time.sleep(0.1)
+
+    began = time.monotonic()
+    with pytest.raises(kind), signals_noted():
+        Dropping()
+        time.sleep(30)
+        raise AssertionError("it was to be obeyed")
+    assert time.monotonic() - began < 20
+    assert capfd.readouterr().err == ""
+
+
+def test_a_signal_whose_exception_python_drops_is_no_second_one():
+    program = PROGRAM.replace(", stops.deferred()", "").replace(
+        "    time.sleep(60)",
+        "    class Dropping:\n        def __del__(self): time.sleep(1)\n    Dropping()\n    time.sleep(60)",
+    )
+    process = begun(program=program)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert "stopped at once" not in said and "Exception ignored" not in said and "KeyboardInterrupt" in said

@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import json
 import math
+import re
 import reprlib
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -19,8 +20,10 @@ from fireweed.settings import AugmentSettings, DataSettings, ModelSettings, Phas
 from fireweed.text import shortened
 
 MAX_RECIPE_BYTES = 32_000
+MAX_CLASSES_BYTES = 64_000_000  # of the names of the classes, which a run's recipe.toml has, and nobody reads there
 MAX_DOTS = 40  # in one line: the time to read a key of many parts grows with the cube of their number
 MAX_DEPTH = 8
+_CLASS_LINE = re.compile(r'^    "(?:[^"\\\n]|\\.)*",\n', re.MULTILINE)
 _SHOWN = reprlib.Repr()  # bounded, however deep or long a value is
 _SHOWN.maxlevel, _SHOWN.maxstring, _SHOWN.maxother = 3, 80, 80
 
@@ -82,10 +85,7 @@ def recipe_text(name: str) -> str:
         try:
             if path.exists() and not path.is_file():
                 raise RecipeError(f"recipe {name} is no plain file")
-            size = path.stat().st_size
-            if size > MAX_RECIPE_BYTES:
-                raise RecipeError(f"recipe {name} is {size:,} bytes; at most {MAX_RECIPE_BYTES:,} are read")
-            return path.read_text(encoding="utf-8")
+            return _bounded_text(path)
         except OSError as error:
             raise RecipeError(f"recipe {name} cannot be read: {error.strerror}") from error
         except UnicodeDecodeError as error:
@@ -123,7 +123,33 @@ def read_recipe(name: str, settings: Iterable[str] = (), changes: Mapping[str, A
 
 def _tables(name: str) -> dict[str, Any]:
     """Return what a recipe's text holds, its size and depth bounded."""
-    text = recipe_text(name)
+    tables = _bounded_tables(recipe_text(name), name)
+    tables = tables.get("asked", tables)  # the recipe.toml of a run holds what was asked beside what became of it
+    if not isinstance(tables, dict):
+        raise RecipeError(f"recipe {name}: 'asked' is {_SHOWN.repr(tables)}, expected the sections of a recipe")
+    return tables
+
+
+def read_run_tables(path: Path) -> dict[str, Any]:
+    """Return what the recipe.toml of a run holds, the names of the classes left out, bounded as a recipe is.
+
+    Raises:
+        RecipeError: it is too large, too deep, or not TOML. OSError, UnicodeDecodeError: it cannot be read.
+    """
+    return _bounded_tables(_bounded_text(path), path.name)
+
+
+def _bounded_text(path: Path) -> str:
+    """Return the text of a recipe file without the names of classes, of which a run's may have thousands."""
+    with open(path, "rb") as file:
+        data = file.read(MAX_CLASSES_BYTES + 1)
+    text = data.decode("utf-8") if len(data) <= MAX_RECIPE_BYTES else _CLASS_LINE.sub("", data.decode("utf-8"))
+    if len(data) > MAX_CLASSES_BYTES or len(text) > MAX_RECIPE_BYTES:
+        raise RecipeError(f"recipe {path.name} is {len(data):,} bytes; at most {MAX_RECIPE_BYTES:,} are read")
+    return text
+
+
+def _bounded_tables(text: str, name: str) -> dict[str, Any]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.count(".") > MAX_DOTS:
             raise RecipeError(
@@ -137,9 +163,6 @@ def _tables(name: str) -> dict[str, Any]:
         raise RecipeError(f"recipe {name} is not valid TOML: {shortened(str(error), 200)}") from error
     if _depth(tables) > MAX_DEPTH:
         raise RecipeError(f"recipe {name} is nested more than {MAX_DEPTH} levels deep; a recipe has sections and keys")
-    tables = tables.get("asked", tables)  # the recipe.toml of a run holds what was asked beside what became of it
-    if not isinstance(tables, dict):
-        raise RecipeError(f"recipe {name}: 'asked' is {_SHOWN.repr(tables)}, expected the sections of a recipe")
     return tables
 
 

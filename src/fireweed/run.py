@@ -5,7 +5,6 @@ import io
 import itertools
 import json
 import shutil
-import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,18 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fireweed.data.catalog import Catalog
-from fireweed.errors import RunError
+from fireweed.errors import RecipeError, RunError
 from fireweed.files import explained, held_alone, remove_scraps, write_text
-from fireweed.recipe import Recipe, checked
+from fireweed.recipe import Recipe, checked, read_run_tables
 
 FILES = ("recipe.toml", "photos.csv", "history.csv", "report.html", "model.keras", "fireweed.json", "environment.json",
          "repeat.json")  # fmt: skip
 FOLDERS = ("checkpoints", "logs", "features")
 TIME_COLUMNS = ("images_per_second", "seconds", "share_of_seconds_waited")  # of the history: no two runs have the same
 PHOTO_COLUMNS = ("name", "class", "part", "key", "group")
+MAX_JSON_BYTES = 16_000_000
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,8 @@ class RunFolder:
         Raises:
             FireweedError: it cannot be made.
         """
+        if self.path.is_symlink() and not self.path.exists():
+            raise RunError(f"{self.path} is a link to {self.path.readlink()}, which is not there; make that folder")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -135,10 +137,12 @@ class RunFolder:
             return None
         with self.alone():
             pass
-        numbers = itertools.count(1)
-        kept = next(path for n in numbers if not (path := self.path.with_name(f"{self.path.name}-before-{n}")).exists())
+        numbers, path = itertools.count(1), self.path.resolve()  # a link goes on leading to where runs are to lie
+        kept = next(kept for n in numbers if not (kept := path.with_name(f"{path.name}-before-{n}")).exists())
         try:
-            self.path.rename(kept)
+            path.rename(kept)
+            if self.path.is_symlink():
+                path.mkdir()
         except OSError as error:
             raise explained(error, self.path) from error
         return kept
@@ -174,7 +178,7 @@ class RunFolder:
     def facts(self) -> RunFacts:
         """Return what the run here was started for."""
         tables = self._tables()
-        return RunFacts(checked(tables.asked), tables.run.data, tables.run.digest, tables.run.options)
+        return RunFacts(checked(tables.asked), tables.run.data, tables.run.digest, tables.run.plain_options)
 
     def resolved(self) -> Recipe:
         """Return the recipe as it was resolved at the first start."""
@@ -196,16 +200,29 @@ class RunFolder:
         write_text(self.file(name), json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
     def read_json(self, name: str) -> Any:
-        return json.loads(self.file(name).read_text(encoding="utf-8"))
+        """Return the value in a JSON file of the run.
+
+        Raises:
+            RunError: it is not there, too large, or no JSON.
+        """
+        path = self.file(name)
+        try:
+            with open(path, "rb") as file:
+                data = file.read(MAX_JSON_BYTES + 1)
+            if len(data) > MAX_JSON_BYTES:
+                raise RunError(f"{path} has more than {MAX_JSON_BYTES:,} bytes; no run writes such a file")
+            return json.loads(data)
+        except (OSError, ValueError, RecursionError) as error:
+            raise RunError(f"{path} cannot be read ({error}); is {self.path} a run folder?") from error
 
     def _tables(self) -> "_Tables":
         path = self.file("recipe.toml")
         try:
-            return _Tables.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+            return _Tables.model_validate(read_run_tables(path))
         except ValidationError as error:
             where = ".".join(str(part) for part in error.errors()[0]["loc"])
             raise RunError(f"{path} is not the recipe of a run, or damaged: look at '{where}'") from error
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError, RecipeError) as error:
             raise RunError(f"{path} cannot be read ({error}); is {self.path} a run folder?") from error
 
     def _csv(self, name: str, columns: Sequence[str]) -> list[dict[str, str]]:
@@ -227,10 +244,22 @@ class RunFolder:
         return name.startswith(".") or ((name in FILES or is_evaluation) and path.is_file())
 
 
+class _Options(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    deterministic: bool = False
+    minutes: float | None = Field(None, gt=0, allow_inf_nan=False)
+
+
 class _RunTable(BaseModel):
-    data: str
+    data: str = Field(pattern=r"^[^\x00]*$")
     digest: str
-    options: dict[str, Any]
+    options: _Options
+
+    @property
+    def plain_options(self) -> dict[str, Any]:
+        """The options that were asked for, as a run is compared by them."""
+        return self.options.model_dump(exclude_unset=True)
 
 
 class _Tables(BaseModel):

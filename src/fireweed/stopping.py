@@ -5,10 +5,12 @@ stops. Elsewhere it stops at once. A framework that compiles or computes can kee
 minutes, so a thread of its own listens too: it ends the process at a second Ctrl-C, and some time after a SIGTERM.
 """
 
+import _thread
 import contextlib
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from typing import NoReturn
 
 GRACE_SECONDS = 20.0  # from SIGTERM to the end, saved or not; clusters kill after 30 s
 ONE_KEY_SECONDS = 0.2  # a wrapper may pass on the Ctrl-C that the terminal has sent to both
+_SOON_SECONDS = 0.01
 ENDING = ("SIGTERM", "SIGHUP")
 
 
@@ -28,11 +31,13 @@ class Terminated(SystemExit):
 class Stops:
     """What the signals have asked for.
 
-    number: of the signal that asked to stop, or None.
+    number:      of the signal that asked to stop, or None.
+    is_repeated: whether the next one is the same once more, not somebody's second.
     """
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self.is_repeated = False
         self._noted_at = 0.0
         self._is_deferred = False
 
@@ -59,11 +64,24 @@ class Stops:
 
     def note(self, number: int, frame: FrameType | None = None) -> None:
         """Note a signal; a handler in the main thread. A second Ctrl-C is obeyed at once, by the thread or here."""
-        is_second = number == signal.SIGINT and self.number == number and not _is_program
+        is_second = number == signal.SIGINT and self.number == number and not _is_program and not self.is_repeated
         is_second = is_second and time.monotonic() - self._noted_at > ONE_KEY_SECONDS
         self.number, self._noted_at = number, time.monotonic()
         if is_second or not self._is_deferred:
             self.carry_out()
+
+    def raised_in_vain(self, told: "sys.UnraisableHookArgs") -> bool:
+        """Return whether what a signal raised came to nothing; if so, raise it again soon.
+
+        Python drops and shows what is raised in a callback of its garbage collector, of which JAX has one.
+        """
+        if self.number is None or not isinstance(told.exc_value, KeyboardInterrupt | Terminated):
+            return False
+        self.is_repeated = True
+        again = threading.Timer(_SOON_SECONDS, _interrupt, (self.number,))
+        again.daemon = True
+        again.start()
+        return True
 
     def told(self, number: int) -> str:
         """Return what to say as soon as a signal has come; nothing where it is obeyed at once anyway."""
@@ -106,12 +124,13 @@ def signals_noted() -> Iterator[Stops]:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL, end_early):
             before[number] = signal.signal(number, stops.note)
-    _active = stops
+    _active, show = stops, sys.unraisablehook
+    sys.unraisablehook = lambda told: None if stops.raised_in_vain(told) else show(told)
     try:
         with _watched(stops, frozenset(before)):
             yield stops
     finally:
-        _active = None
+        _active, sys.unraisablehook = None, show
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -166,6 +185,9 @@ class _Listener:
                 self._timer.cancel()
 
     def _hear(self, number: int) -> None:
+        if self._stops.is_repeated:
+            self._stops.is_repeated = False
+            return
         now = time.monotonic()
         if number == signal.SIGINT:
             if _is_program and self._interrupted and now - self._interrupted > ONE_KEY_SECONDS:
@@ -185,6 +207,14 @@ class _Listener:
             self._timer.start()
         if words := self._stops.told(number):
             _tell(words)
+
+
+def _interrupt(number: int) -> None:
+    """Send the main thread a signal, which also wakes it where it waits."""
+    if sys.platform == "win32":
+        _thread.interrupt_main(number)
+    else:
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
 
 
 def _tell(words: str) -> None:

@@ -1,10 +1,13 @@
 """Open a zip without trusting how long a list of entries it says it has."""
 
+import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
+
+_END_BYTES, _ELSEWHERE = 22, 0xFFFF
 
 
 class ListingError(Exception):
@@ -23,7 +26,19 @@ def open_zip(path: Path, most_listing_bytes: int) -> Iterator[zipfile.ZipFile]:
         guarded = _Guarded(file, most_listing_bytes)
         with zipfile.ZipFile(cast(IO[bytes], guarded)) as archive:
             guarded.most_bytes = None
+            _check_count(archive, file)
             yield archive
+
+
+def _check_count(archive: zipfile.ZipFile, file: IO[bytes]) -> None:
+    """Refuse a list of which a damaged length hides some entries: it has no checksum, but its end says their number.
+
+    Source: APPNOTE.TXT, 4.3.16; the number is kept in 16 bits, and elsewhere too where it has more.
+    """
+    file.seek(-_END_BYTES - len(archive.comment) + 10, os.SEEK_END)
+    said, found = int.from_bytes(file.read(2), "little"), len(archive.infolist())
+    if said not in (_ELSEWHERE, found & 0xFFFF):
+        raise zipfile.BadZipFile(f"its list has {found:,} entries, its end says {said:,}")
 
 
 class _Guarded:

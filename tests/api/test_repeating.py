@@ -48,12 +48,17 @@ def test_what_differs_is_told_with_its_size(finished, tmp_path):
     assert "from epoch 1 on" in said and "val_loss" in said and "apart" in said
 
 
-def test_one_figure_that_differs_is_found(finished, tmp_path):
-    copy = RunFolder(tmp_path / "copy")
+def copy_of(finished, folder):
+    copy = RunFolder(folder / "copy")
     copy.path.mkdir()
     for path in finished.path.iterdir():
         if path.is_file():
             copy.file(path.name).write_bytes(path.read_bytes())
+    return copy
+
+
+def test_one_figure_that_differs_is_found(finished, tmp_path):
+    copy = copy_of(finished, tmp_path)
     assert differences(finished, copy)["is_equal"]
     rows = list(csv.DictReader(copy.file("history.csv").read_text().splitlines()))
     rows[1] |= {"val_loss": repr(float(rows[1]["val_loss"]) + 0.25), "seconds": "1e9"}
@@ -73,3 +78,40 @@ def test_other_wishes_beside_it_and_unfinished_runs_are_refused(finished, tmp_pa
         asked_again(finished, settings=("training.batch=8",))
     with pytest.raises(RunError, match="no run folder"):
         repeat_request(TrainRequest(data="", repeat=str(tmp_path / "nowhere")))
+
+
+def test_a_figure_that_is_no_number_is_null(finished, tmp_path):
+    copy = copy_of(finished, tmp_path)
+    lines = copy.file("history.csv").read_text().splitlines()
+    place = lines[0].split(",").index("val_loss")
+    cells = lines[1].split(",")
+    lines[1] = ",".join([*cells[:place], "inf", *cells[place + 1 :]])
+    copy.file("history.csv").write_text("\n".join(lines))
+    found = differences(finished, copy)
+    assert found["columns"] == {"val_loss": None} and json.dumps(found, allow_nan=False)
+    assert "val_loss without bounds" in in_words(found)[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "cannot be read"),
+        ("[" * 100_000, "cannot be read"),
+        (" " * 20_000_000, "more than 16,000,000 bytes"),
+        ("[]", "damaged: look at 'all'"),
+        ('{"device": "cpu"}', "'device'"),
+        ('{"device": {"kind": "cpu", "count": "1", "backend": "jax", "name": ""}}', r"'device\.count'"),
+    ],
+)
+def test_a_damaged_environment_is_told(finished, tmp_path, text, words):
+    copy = copy_of(finished, tmp_path)
+    copy.file("environment.json").write_text(text)
+    with pytest.raises(RunError, match=rf"environment\.json.*{words}"):
+        asked_again(copy)
+
+
+def test_a_table_of_the_first_run_that_is_gone_is_told(finished, tmp_path):
+    copy = copy_of(finished, tmp_path)
+    copy.file("photos.csv").unlink()
+    with pytest.raises(RunError, match=r"copy/photos\.csv cannot be read"):
+        repeat_run(asked_again(copy), SILENT)

@@ -185,10 +185,10 @@ HOSTILE_CONFIGS = {
 @pytest.mark.parametrize("name", HOSTILE_CONFIGS)
 def test_hostile_config_is_refused_unbuilt(folder, members, name):
     change, part = HOSTILE_CONFIGS[name]
-    started = time.monotonic()
+    started = time.process_time()
     told = refused(written(folder, changed(members, change)))
     assert "config.json" in told and part in told, told
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_unchanged_members_are_not_refused(tmp_path, members):

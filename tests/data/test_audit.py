@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,11 @@ def test_photos_that_cannot_be_read_count_for_their_class_even_when_none_is_left
     assert {one.name for one in audit.catalog.unreadable} == {"daisy/a.jpg", "daisy/b.jpg", "roses/cut.jpg"}
     rows = {row.name: (row.photos, row.unreadable) for row in audit.classes}
     assert rows == {"daisy": (0, 2), "roses": (2, 1), "tulips": (2, 0)}
+
+
+def test_a_photo_shown_like_one_that_cannot_be_read_is_not_taken_for_it(tmp_path: Path) -> None:
+    files = {**flowers(2), os.fsdecode(b"roses/\xff.jpg"): jpeg("roses", 7), os.fsdecode(b"roses/\xfe.jpg"): b""}
+    assert [(row.photos, row.unreadable) for row in audited(tmp_path, files).classes] == [(3, 1), (2, 0)]
 
 
 def test_no_photo_that_can_be_read_is_a_finding(tmp_path: Path) -> None:

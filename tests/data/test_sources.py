@@ -5,11 +5,12 @@ import os
 import tarfile
 import threading
 import zipfile
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from fireweed.data import sources
+from fireweed.data import lists, sources
 from fireweed.data.catalog import Catalog, Photo
 from fireweed.data.sources import open_data
 from fireweed.errors import DataError
@@ -108,6 +109,9 @@ def test_folder_of_hidden_things_only_is_empty(tmp_path):
         (("train", "validation", "test"), ("train", "validation", "test")),
         (("Training", "val"), ("train", "validation")),
         (("train", "valid", "testing"), ("train", "validation", "test")),
+        (("training_set", "dev", "Test Set"), ("train", "validation", "test")),
+        (("trn", "evaluation", "tst"), ("train", "validation", "test")),
+        (("trainset", "val-set", "testset"), ("train", "validation", "test")),
         (("train",), ("train",)),
     ],
 )
@@ -211,6 +215,14 @@ def test_classes_that_differ_in_case_or_form_only_are_refused(tmp_path, one, oth
 def test_classes_that_differ_in_case_across_parts_are_refused(tmp_path):
     make(tmp_path, "train/Rose/1.jpg", "train/a/1.jpg", "val/rose/1.jpg")
     refused(tmp_path, "'Rose' and 'rose'")
+
+
+@pytest.mark.parametrize("parts", [("", ""), ("train/", "val/")])
+@pytest.mark.parametrize("names", [(b"m\xfcller", b"m\xf6ller"), (b"a\x01", b"a\x02")])
+def test_classes_that_would_become_one_since_they_cannot_be_shown_are_refused(tmp_path, parts, names):
+    one, other = (part + os.fsdecode(name) for part, name in zip(parts, names, strict=True))
+    make(tmp_path, f"{one}/1.jpg", f"{other}/2.jpg", f"{parts[0]}tulip/1.jpg", f"{parts[1]}tulip/2.jpg")
+    refused(tmp_path, "both shown as", "\ufffd", "rename them")
 
 
 def test_class_names_take_one_unicode_form(tmp_path):
@@ -343,6 +355,7 @@ def test_list_may_name_absolute_and_windows_paths(tmp_path):
         ("path,label\na/1.jpg,x\na/1.jpg,y\n", ["'x' in line 2", "'y' in line 3"]),
         ("path,label\na/1.jpg,x\na/a blank.jpg,X\n", ["'X' and 'x'", "differ only in case"]),
         ("path,label\na/1.jpg,x\na/a blank.jpg,x\n", ["one class only, 'x'"]),
+        ("path,label\na/1.jpg,x\1\na/a blank.jpg,x\2\n", ["both shown as 'x\ufffd'"]),
         ('path,label\n"a/1.jpg,x\n', ["broken at line"]),
         ("path,label\n" + "x" * 200_000 + ",y\n", ["broken at line 2"]),
         ("path,label\n" + "x" * 9_000 + ",y\na\0b,z\n", ["2 of the 2 photos it names do not exist"]),
@@ -350,6 +363,29 @@ def test_list_may_name_absolute_and_windows_paths(tmp_path):
 )
 def test_list_with_a_fault_is_refused_by_line(tmp_path, text, words):
     refused(write_list(tmp_path, text), "list.csv", *words)
+
+
+@pytest.mark.parametrize("folder", [".", "/", "/a", "/a/b", "x", "x y"])
+def test_paths_of_a_list_are_those_of_pathlib(folder):
+    paths = (
+        "a",
+        "a/b",
+        "./a",
+        "a/./b",
+        "a//b",
+        "a/",
+        "a/.",
+        ".",
+        "..",
+        "../a",
+        "/x",
+        "a/../b",
+        ".a",
+        "a.",
+        ".../x",
+        "",
+    )
+    assert [lists._joined(folder, path) for path in paths] == [str(Path(folder, path)) for path in paths]
 
 
 def test_list_in_another_encoding_is_refused_with_the_remedy(tmp_path):

@@ -169,3 +169,25 @@ def test_hashes_up_to_seven_bits_apart_are_found_among_many_without_comparing_al
     np.testing.assert_array_equal(groups[::2], groups[1::2])
     assert len(np.unique(groups)) == count // 2
     assert len(looks) == count
+
+
+def test_pictures_alike_in_the_large_take_time_that_grows_with_their_number_and_copies_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(0)
+    count = 3_000
+    flips = [np.bitwise_or.reduce(np.uint64(1) << random.choice(64, 4, False).astype(np.uint64)) for _ in range(count)]
+    hashes = np.uint64(0x0123456789ABCDEF) ^ np.array(flips, np.uint64)
+    hashes[-1] = hashes[17]
+    photos = tuple(Photo(str(i), 0, key=hashlib.sha256(i.to_bytes(4)).hexdigest()) for i in range(count))
+    pairs = []
+
+    def alike(one: int, other: int) -> bool:
+        pairs.append((one, other))
+        return {one, other} == {17, count - 1}
+
+    monkeypatch.setattr(twins, "_look_at", lambda photo: int(photo.path))
+    monkeypatch.setattr(twins, "_alike", alike)
+    groups = group_twins(Surveyed(Catalog(("a",), photos), hashes, np.zeros(count, bool)))  # type: ignore[arg-type]
+    assert len(pairs) <= twins.MOST_LOOKED_AT * count
+    assert groups[17] == groups[-1] and len(np.unique(groups)) == count - 1

@@ -3,18 +3,21 @@
 import csv
 import io
 import json
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from fireweed.data.audit import Audit, audit_of
+from fireweed.data.audit import Audit, Conflict, audit_of
+from fireweed.data.catalog import Photo
 from fireweed.data.drawn import draw_photo
 from fireweed.data.sources import open_data
 from fireweed.data.survey import survey
 from fireweed.data.twins import group_twins
 from fireweed.evaluation.audit_page import render_audit_page
-from fireweed.evaluation.audit_rows import PROBLEMS, Doubts, as_csv, as_object, counts_of, rows_of
+from fireweed.evaluation.audit_rows import PROBLEMS, REMARKED, Doubts, as_csv, as_object, counts_of, rows_of
 from fireweed.evaluation.doubtful import Doubt
 
 EVIL = '=cmd"><img src=x onerror=alert(1)>'
@@ -59,6 +62,23 @@ def test_the_object_has_what_programs_look_for_and_is_json(tmp_path: Path) -> No
     assert found["missing"] == [{"class": EVIL, "part": "test"}]
     assert [row["cut_off"] for row in found["unreadable"]] == [True]
     assert (found["photos"], found["readable"], found["label_errors"]) == (6, 5, None)
+
+
+def test_thousands_of_copies_in_two_classes_are_told_at_once(tmp_path: Path) -> None:
+    audit = faulty(tmp_path)
+    name, photos = audit.catalog.photos[0].key, []
+    for i in range(20_000):
+        photos.append(Photo(f"{i}.jpg", int(i >= 10_000), name, "train", name=f"{i}.jpg"))
+    copies = replace(
+        audit, catalog=replace(audit.catalog, photos=tuple(photos)), exact_twins=(), leaks=(),
+        remarks=dict.fromkeys(REMARKED, ()), conflicts=(Conflict(tuple(range(20_000)), equal=True),),
+    )  # fmt: skip
+    start = time.process_time()
+    details = [row.detail for row in rows_of(copies) if row.problem == "conflicting_labels"]
+    assert time.process_time() - start < 5
+    one, other = audit.catalog.classes
+    assert (details[0], details[-1]) == (f"equal to 10000.jpg ({other})", f"equal to 0.jpg ({one})")
+    assert len(details) == 20_000
 
 
 def test_doubts_are_told_with_both_classes(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ TEXTS: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
     "another header": ("file,class\na.jpg,x\n", ("names no photos and labels",)),
     "a header twice": ("path,path,label\na,b,c\n", ("names no photos and labels",)),
     "a header of a million columns": ("x," * 1_000_000 + "\n", ("names no photos and labels",)),
+    "a header of 20 million columns": ("," * 20_000_000 + "\n", ("letters in line 1",)),
+    "a row of 20 million columns": (ROW + "," * 20_000_000, ("20,000,000 letters in line 2",)),
     "a quote never closed": (ROW + '"a.jpg,x\n' * 9, ("is broken at line", "no label")),
     "a field of 2 MB": (ROW + "a" * 2_000_000 + ",x\n", ("is broken at line",)),
     "a path of 100,000 letters": (ROW + "a" * 100_000 + ",x\n", ("do not exist",)),

@@ -76,3 +76,30 @@ def test_a_flag_that_says_encrypted_is_damage(tmp_path):
     data[data.index(b"PK\x01\x02") + 8] |= 1  # the flags of the first member in the central directory
     newest.write_bytes(data)
     assert newest_checkpoint(tmp_path)[0].epoch == 1
+
+
+def test_no_byte_of_the_list_of_arrays_can_be_changed_unseen(tmp_path):
+    write_checkpoint(tmp_path, checkpoint(1))
+    path = tmp_path / "epoch-000001.npz"
+    whole, good = read_checkpoint(path), path.read_bytes()
+    for place in range(good.index(b"PK\x01\x02"), len(good)):
+        for value in (good[place] ^ 1, 63, 65):  # as many bytes as some entries have
+            path.write_bytes(good[:place] + bytes([value]) + good[place + 1 :])
+            try:
+                read = read_checkpoint(path)
+            except RunError:
+                continue
+            assert read.arrays.keys() == whole.arrays.keys() and read.facts == whole.facts
+
+
+@pytest.mark.parametrize("facts", [b"[]", b"1", b"{}", b'{"epoch": "1"}', b'{"epoch": true}', b'{"epoch": -1}',
+                                   b'{"epoch": 1, "step": null}', b"[" * 100_000, b"\xff"])  # fmt: skip
+def test_facts_of_another_shape_are_damage(tmp_path, facts):
+    np.savez(tmp_path / "epoch-000001.npz", facts=np.frombuffer(facts, np.uint8))
+    with pytest.raises(RunError, match="damaged"):
+        read_checkpoint(tmp_path / "epoch-000001.npz")
+
+
+def test_a_checkpoint_of_before_the_arrays_were_counted_is_read(tmp_path):
+    np.savez(tmp_path / "old.npz", facts=np.frombuffer(b'{"epoch": 3}', np.uint8), **{"weights/00000": np.zeros(2)})
+    assert read_checkpoint(tmp_path / "old.npz").epoch == 3

@@ -2,20 +2,38 @@
 
 import dataclasses
 import itertools
-import shutil
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fireweed.api.training import TrainRequest, train_run
 from fireweed.errors import RecipeError, RunError
-from fireweed.files import absolute, explained
+from fireweed.files import absolute, write_bytes
 from fireweed.reporting import Reporter
 from fireweed.run import TIME_COLUMNS, RunFolder, open_run
 
 MAY_DIFFER = {"data", "device", "backend", "devices", "resident", "checkpoint_minutes", "repeat"}
 COMPARED = ("fireweed", "git", "python", "system", "packages", "kernels", "hosts")
+
+
+class _Device(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    kind: str
+    count: int = Field(ge=1)
+    backend: str
+    name: str
+
+
+class _Environment(BaseModel):
+    """What is used of environment.json; what is only compared may be anything."""
+
+    model_config = ConfigDict(extra="allow")
+
+    device: _Device
 
 
 def repeat_request(asked: TrainRequest) -> TrainRequest:
@@ -36,16 +54,16 @@ def repeat_request(asked: TrainRequest) -> TrainRequest:
     run = open_run(absolute(asked.repeat or ""))
     if not run.is_finished:
         raise RunError(f"{run.path} is not finished, so there is nothing to compare with; let it go on first")
-    facts, device = run.facts(), run.read_json("environment.json")["device"]
-    is_many = device["kind"] != "cpu" and device["count"] > 1
+    facts, device = run.facts(), _environment(run).device
+    is_many = device.kind != "cpu" and device.count > 1
     return dataclasses.replace(
         asked,
         data=asked.data or facts.data,
         minutes=facts.options.get("minutes"),
         deterministic=facts.options.get("deterministic", False),
-        device=device["kind"] if asked.device == "auto" else asked.device,
-        backend=asked.backend or device["backend"],
-        devices=asked.devices or (device["count"] if is_many else None),
+        device=device.kind if asked.device == "auto" else asked.device,
+        backend=asked.backend or device.backend,
+        devices=asked.devices or (device.count if is_many else None),
         out=str(_folder_for(run).path),
         repeat=str(run.path),
     )
@@ -62,9 +80,10 @@ def repeat_run(request: TrainRequest, reporter: Reporter, started: float | None 
         second.make()
         for name in ("photos.csv", "recipe.toml"):
             try:
-                shutil.copyfile(first.file(name), second.file(name))
+                data = first.file(name).read_bytes()
             except OSError as error:
-                raise explained(error, second.file(name)) from error
+                raise RunError(f"{first.file(name)} cannot be read ({error.strerror or error})") from error
+            write_bytes(second.file(name), data)
     train_run(request, reporter, started)
     found = differences(first, second)
     second.write_json("repeat.json", found)
@@ -75,6 +94,8 @@ def repeat_run(request: TrainRequest, reporter: Reporter, started: float | None 
 
 def differences(first: RunFolder, second: RunFolder) -> dict[str, Any]:
     """Return how far apart two finished runs are, JSON-ready.
+
+    Figures that are no numbers, such as infinite ones, are None.
 
     is_equal:    whether history, its time columns aside, and weights are the same, bit for bit.
     first_epoch: from which on the histories differ, counted from 1, or None; columns: the largest difference of each.
@@ -90,18 +111,17 @@ def differences(first: RunFolder, second: RunFolder) -> dict[str, Any]:
     if len(rows[0]) != len(rows[1]):
         differing.append(len(pairs) + 1)
     columns = {
-        name: max((abs(ours[name] - theirs.get(name, 0.0)) for ours, theirs in pairs), default=0.0)
+        name: max((_apart(ours.get(name, 0.0), theirs.get(name, 0.0)) for ours, theirs in pairs), default=0.0)
         for name in (rows[0][0] if rows[0] else {})
     }
     weights = _weights_apart(first, second)
-    here, there = (run.read_json("environment.json") for run in (first, second))
-    here["device"], there["device"] = here["device"]["name"], there["device"]["name"]
+    here, there = ({**found.model_dump(), "device": found.device.name} for found in map(_environment, (first, second)))
     return {
         "run": first.path.name,
         "is_equal": not differing and weights["largest"] == 0,
         "epochs": [len(of_run) for of_run in rows],
         "first_epoch": differing[0] if differing else None,
-        "columns": {name: value for name, value in columns.items() if value},
+        "columns": {name: value if math.isfinite(value) else None for name, value in columns.items() if value},
         "weights": weights,
         "environment": {
             name: [here.get(name), there.get(name)]
@@ -119,7 +139,10 @@ def in_words(found: dict[str, Any]) -> list[str]:
     if found["first_epoch"] is None:
         lines.append(f"the history is that of {found['run']}")
     else:
-        apart = ", ".join(f"{name} {value:.3g}" for name, value in found["columns"].items())
+        apart = ", ".join(
+            f"{name} {value:.3g}" if value is not None else f"{name} without bounds"
+            for name, value in found["columns"].items()
+        )
         lines.append(
             f"not equal: the history is another than that of {found['run']} from epoch {found['first_epoch']} on "
             f"(largest differences: {apart or 'none in the epochs that both have'})"
@@ -135,6 +158,24 @@ def in_words(found: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _environment(run: RunFolder) -> _Environment:
+    try:
+        return _Environment.model_validate(run.read_json("environment.json"))
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise RunError(
+            f"{run.file('environment.json')} is not what a run writes, or damaged: look at '{where or 'all'}'"
+        ) from error
+
+
+def _apart(one: float, other: float) -> float:
+    """Return how far apart two figures are; infinite where one alone is no number."""
+    if one == other or (math.isnan(one) and math.isnan(other)):
+        return 0.0
+    apart = abs(one - other)
+    return math.inf if math.isnan(apart) else apart
+
+
 def _folder_for(run: RunFolder) -> RunFolder:
     """Return where a repetition goes: into the first one that is not finished, or a new folder."""
     folders = (RunFolder(run.path.with_name(f"{run.path.name}-repeat-{n}")) for n in itertools.count(1))
@@ -147,6 +188,8 @@ def _weights_apart(first: RunFolder, second: RunFolder) -> dict[str, float]:
     ours, theirs = (
         [np.asarray(w, np.float64) for w in open_bundle(r.path).model.get_weights()] for r in (first, second)
     )
+    if [one.shape for one in ours] != [one.shape for one in theirs]:
+        raise RunError(f"{first.file('model.keras')} is of another net than its recipe.toml says; one was changed")
     apart = [a - b for a, b in zip(ours, theirs, strict=True)]
     size = sum(float(np.square(one).sum()) for one in ours)
     return {

@@ -50,7 +50,7 @@ def report_contents(
 def recipe_to_share(folder: RunFolder) -> str:
     """Return recipe.toml from what was asked on: where the photos lie is nobody's business who is shown a report."""
     text = folder.file("recipe.toml").read_text(encoding="utf-8")
-    return text[text.index("[asked]") :]
+    return text[text.index("\n[asked]\n") + 1 :]  # a class may be called so
 
 
 def kept_weights(outcome: "Outcome") -> str:

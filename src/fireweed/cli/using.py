@@ -26,8 +26,7 @@ def audit(
     from fireweed import api
     from fireweed.reporting import Reporter, stderr_reporter
 
-    if as_json and as_csv:
-        raise FireweedError("--json and --csv both go to standard output; give one of them")
+    _check_form(as_json, as_csv)
     reporter = stderr_reporter() if as_json or as_csv else Reporter()
     audited = api.audit(api.AuditRequest(data, labels, model, weights, html), reporter)
     if as_json or as_csv:
@@ -66,6 +65,7 @@ def predict(
     """Say what is on photos. Exits 2 when none can be read."""
     from fireweed import api
 
+    _check_form(as_json, as_csv)
     rows = list(api.predict(model, photos))
     sys.stdout.write(api.predictions_text(rows, "json" if as_json else "csv" if as_csv else "lines", top))
     failed = sum(row.error is not None for row in rows)
@@ -131,3 +131,8 @@ def recipes(name: Annotated[Text, typer.Argument(help="A recipe's name.")] = Non
     from fireweed.reporting import Reporter
 
     api.show_recipes(Reporter()) if name is None else api.show_recipe(name, Reporter())
+
+
+def _check_form(as_json: bool, as_csv: bool) -> None:
+    if as_json and as_csv:
+        raise FireweedError("--json and --csv both go to standard output; give one of them")

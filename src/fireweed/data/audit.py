@@ -187,15 +187,14 @@ def _conflicts(
 
 
 def _class_counts(opened: Catalog, catalog: Catalog, is_parted: bool) -> tuple[ClassCount, ...]:
-    names = {photo.name for photo in catalog.unreadable}
-    lost = Counter(photo.label for photo in opened.photos if (photo.name or photo.path) in names)
+    there = Counter(photo.label for photo in opened.photos)  # not by names: two may be shown alike
     read = Counter((catalog.classes[photo.label], photo.part) for photo in catalog.photos)
     parts = [part for part in PARTS if any(photo.part == part for photo in catalog.photos)] if is_parted else []
     rows = []
     for label, name in enumerate(opened.classes):
         by_part = {part: read[name, part] for part in parts}
         count = sum(by_part.values()) if is_parted else read[name, ""]
-        rows.append(ClassCount(name, count, by_part, lost[label]))
+        rows.append(ClassCount(name, count, by_part, there[label] - count))
     return tuple(rows)
 
 

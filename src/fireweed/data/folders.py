@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 
 from fireweed.data.catalog import Catalog, catalog_of, in_natural_order
 from fireweed.data.decode import looks_like_photo
-from fireweed.data.names import check_distinct, class_name, part_named, quoted, shown
+from fireweed.data.names import check_distinct, check_told_apart, class_name, part_named, quoted, shown
 from fireweed.errors import DataError
 
 # What systems and programs leave among people's photos; names that begin with a dot are hidden anyway.
@@ -174,6 +174,7 @@ def _of_parts(tree: _Tree, parts: dict[str, str], folder: Path, top: Path, title
         found, more = _class_rows(tree.below(name), folder, top / name, f"{title}/{name}", part)
         rows += found
         notes += more
+    check_told_apart((photo[1] for photo in tree.photos if len(photo) > 2 and photo[0] in parts), title)
     left_out = sum(len(photo) > 1 and photo[0] not in parts for photo in tree.photos)
     if left_out:
         notes.append(f"{left_out:,} photos lie beside the folders {', '.join(parts)} and were left out")
@@ -186,6 +187,7 @@ def _class_rows(
     """Return the rows (path, name, class, part) of the class folders in `top`, and notes on what was left out."""
     names = in_natural_order(photo[0] for photo in tree.photos if len(photo) > 1)
     strays = sum(len(photo) == 1 for photo in tree.photos)
+    check_told_apart(names, title)
     check_distinct([class_name(name) for name in names], title)
     check_distinct(names, title)
     above = top.relative_to(folder).parts
@@ -209,4 +211,10 @@ def _on_others(paths: Iterable[tuple[str, ...]]) -> list[str]:
     if not suffixes:
         return []
     kinds = ", ".join(f"{shown(suffix)} {count:,}" for suffix, count in suffixes.most_common(5))
-    return [f"{suffixes.total():,} files in class folders are no photos and were left out ({kinds})"]
+    count = suffixes.total()
+    what = (
+        "1 file in a class folder is no photo and was"
+        if count == 1
+        else (f"{count:,} files in class folders are no photos and were")
+    )
+    return [f"{what} left out ({kinds})"]

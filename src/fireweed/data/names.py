@@ -1,6 +1,7 @@
 """Names as people write them: of classes, of parts, and of files when they are shown."""
 
 import functools
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -11,19 +12,17 @@ MAX_CLASSES, MAX_NAME = 10_000, 1_000  # as many, and as many letters, as a save
 _SHOWN = 1_000
 
 _PARTS = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
+    "train": ("train", "training", "trn"),
+    "validation": ("validation", "valid", "val", "validate", "dev", "eval", "evaluation"),
+    "test": ("test", "testing", "tst"),
 }
+_PART_OF = {word: part for part, words in _PARTS.items() for word in words}
+_OF_A_SET = re.compile(r"[ _-]?set$")  # training_set, testset
 
 
 def part_named(word: str) -> str:
     """Return "train", "validation" or "test" for the word that a folder or a list has for it, else ""."""
-    return _PARTS.get(word.strip().lower(), "")
+    return _PART_OF.get(_OF_A_SET.sub("", word.strip().lower()), "")
 
 
 def shown(name: str) -> str:
@@ -73,4 +72,22 @@ def check_distinct(names: Iterable[str], data: str) -> None:
             raise DataError(
                 f"{quoted(data)} has the classes {quoted(first)} and {quoted(name)}, which differ only in case or "
                 "blanks; give them one name, or two clearly different ones"
+            )
+
+
+def check_told_apart(names: Iterable[str], data: str) -> None:
+    """Refuse names of two classes that would become one, since all in which they differ cannot be shown.
+
+    Folders named in another alphabet's old encoding are such: of their letters only the English ones are left.
+
+    Raises:
+        DataError: what both are shown as.
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        plain = unicodedata.normalize("NFC", name).strip()
+        if seen.setdefault(class_name(name), plain) != plain:
+            raise DataError(
+                f"{quoted(data)} has two classes that are both shown as {quoted(class_name(name))}: their names are "
+                "not UTF-8, or differ only in characters that cannot be shown; rename them"
             )

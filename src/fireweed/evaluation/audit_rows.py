@@ -167,8 +167,12 @@ def _row(audit: Audit, problem: str, photo: int, detail: str) -> Row:
 
 def _conflicts(audit: Audit) -> Iterator[Row]:
     for conflict in audit.conflicts:
+        firsts: dict[str, int] = {}  # of each label, so that many copies take no time that grows with their square
         for photo in conflict.photos:
-            other = next(i for i in conflict.photos if _label(audit, i) != _label(audit, photo))
+            firsts.setdefault(_label(audit, photo), photo)
+        one, another = list(firsts.values())[:2]
+        for photo in conflict.photos:
+            other = another if _label(audit, photo) == _label(audit, one) else one
             detail = (
                 f"{'equal' if conflict.equal else 'nearly equal'} to {_name(audit, other)} ({_label(audit, other)})"
             )

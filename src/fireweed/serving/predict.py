@@ -69,7 +69,7 @@ def expand_paths(arguments: Sequence[str]) -> list[str]:
             is_folder = stat.S_ISDIR(Path(argument).stat().st_mode)
         except (OSError, ValueError) as error:  # ValueError: a name that no file can have
             reason = getattr(error, "strerror", None) or error
-            raise DataError(f"no such photo or folder: {shown(argument)} ({reason})") from None
+            raise DataError(f"no such photo or folder: {shown(argument) or repr('')} ({reason})") from None
         photos = _photos_below(argument) if is_folder else [argument]
         if not photos:
             raise DataError(f"no photos in the folder {shown(argument)}; give photos or a folder that holds some")

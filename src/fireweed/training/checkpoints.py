@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -83,7 +82,7 @@ def shared_checkpoint(checkpoint: Checkpoint | None, hosts: Hosts) -> Checkpoint
 
 
 def read_checkpoint(path: Path | BinaryIO) -> Checkpoint:
-    """Read one checkpoint; each array's checksum (CRC-32 of the zip member) is verified on the way.
+    """Read one checkpoint; each array's checksum (CRC-32 of the zip member) is verified on the way, and their number.
 
     Raises:
         RunError: the file is cut, damaged, or is no checkpoint.
@@ -92,8 +91,13 @@ def read_checkpoint(path: Path | BinaryIO) -> Checkpoint:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
         facts = json.loads(bytes(arrays.pop("facts")))
-        return Checkpoint(facts.pop("epoch"), arrays, facts, facts.pop("step", 0))  # the facts left are the run's
-    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
+        if facts.pop("arrays", len(arrays)) != len(arrays):  # the zip's own list has no checksum; older ones do not say
+            raise ValueError("not all arrays are in its list")
+        place = facts.pop("epoch"), facts.pop("step", 0)
+        if not all(type(number) is int and number >= 0 for number in place):
+            raise ValueError("no place in a training")
+        return Checkpoint(place[0], arrays, facts, place[1])  # the facts left are the run's
+    except Exception as error:  # damage makes zipfile and numpy raise nearly anything, and none of it may end a run
         raise RunError(f"checkpoint {path} is damaged ({type(error).__name__})") from error
 
 
@@ -127,8 +131,9 @@ def newest_checkpoint(folder: Path) -> tuple[Checkpoint | None, list[str]]:
 
 def _write(path: Path | BinaryIO, checkpoint: Checkpoint) -> None:
     facts = json.dumps(
-        {"epoch": checkpoint.epoch, "step": checkpoint.step, **checkpoint.facts}, allow_nan=False
-    ).encode()  # fmt: skip
+        {"epoch": checkpoint.epoch, "step": checkpoint.step, "arrays": len(checkpoint.arrays), **checkpoint.facts},
+        allow_nan=False,
+    ).encode()
     np.savez(path, facts=np.frombuffer(facts, np.uint8), **checkpoint.arrays)  # type: ignore[arg-type]
 
 
