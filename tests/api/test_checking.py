@@ -3,10 +3,10 @@
 import dataclasses
 import os
 import subprocess
-import sys
 
 import pytest
 
+import warm
 from fireweed.api.checking import Checked, in_words
 from fireweed.devices import DeviceChoice
 
@@ -44,7 +44,8 @@ def test_two_devices_are_checked():
         "for one in checking.check_devices(request, Reporter(is_silent=True)):\n"
         "    print(one.devices, one.batch, one.images_per_second > 0, one.input_per_second > 0, one.exchanged_bytes)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=dict(os.environ))
+    environ = os.environ | {"XLA_FLAGS": "--xla_backend_optimization_level=0"}  # most of the time is compilation
+    done = subprocess.run([*warm.python("jax"), "-c", script], capture_output=True, text=True, env=environ)
     # 2 (n - 1) / n times the gradients' bytes, of which there are four for each of the 119,173 trained numbers
     assert done.stdout.splitlines()[0] == "1 32 True True 0.0", done.stderr[-2000:]
     devices, batch, trains, feeds, sent = done.stdout.splitlines()[1].split()

@@ -9,7 +9,8 @@ import pytest
 
 import warm
 
-JAX = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+QUICKLY = "--xla_backend_optimization_level=0"  # most of the time is compilation
+JAX = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": QUICKLY}
 WITHOUT_TENSORFLOW = """
 import importlib.abc, sys, threading, traceback
 

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -89,11 +90,17 @@ def test_what_a_lab_links_to_is_there(text):
             assert (text.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.timeout(1200)  # seconds suffice, but not where trainings run beside the tests
-def test_a_lab_runs_and_its_checks_tell_right_from_nearly_right(name, language, tmp_path):
-    _run_and_judge(LABS / language / f"{name}.py", tmp_path, quick=True)
+def test_a_lab_runs_in_both_languages_and_its_checks_tell_right_from_nearly_right(name, tmp_path):
+    """Both at once, each in a kernel and a folder of its own."""
+    with ThreadPoolExecutor(len(LANGUAGES)) as pool:
+        running = []
+        for language in LANGUAGES:
+            (tmp_path / language).mkdir()
+            running.append(pool.submit(_run_and_judge, LABS / language / f"{name}.py", tmp_path / language, quick=True))
+    for one in running:
+        one.result()
 
 
 @pytest.mark.long
@@ -108,7 +115,7 @@ def _run_and_judge(text: Path, folder: Path, quick: bool) -> None:
     notebook = notebook_of(text)
     lab = executed(notebook, folder, quick, timeout_seconds=1000 if quick else 3000)
     for exercise in exercises_of(notebook):
-        assert lab.verdicts[exercise, "solution"], exercise
+        assert lab.verdicts[exercise, "solution"], f"{text}: {exercise}"
         for wrong in ("unsolved", *NEARLY_RIGHT[exercise]):
             assert not lab.verdicts[exercise, wrong], f"{exercise}: {wrong} was taken for right"
     said = " ".join(lab.words)

@@ -12,16 +12,19 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 HERE = Path(__file__).parent
+_STARTING = threading.Lock()
 
 
 def python(backend: str = "tensorflow") -> list[str]:
     """Return the command that runs a program in a child of a process that has imported Keras with this backend."""
     if not hasattr(os, "pidfd_open"):  # Linux has it
         return [sys.executable]
-    return [sys.executable, "-I", "-S", str(HERE / "asking.py"), _server(backend)]
+    with _STARTING:
+        return [sys.executable, "-I", "-S", str(HERE / "asking.py"), _server(backend)]
 
 
 @functools.cache
