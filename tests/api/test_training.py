@@ -36,10 +36,11 @@ def lasting(folder):
 
 
 def test_two_classes_of_thirty_photos_adapt_and_say_so(make_photos, tmp_path):
-    folder, said = train(make_photos({"cats": 30, "dogs": 30}), tmp_path / "run", epochs=None)
+    quickly = ("training.phases=[{side=16, epochs=4}]", "training.steps_at_least=150")
+    folder, said = train(make_photos({"cats": 30, "dogs": 30}), tmp_path / "run", epochs=None, settings=quickly)
     resolved = folder.resolved().training
     assert resolved.batch == 8 and "batch 8" in said
-    assert f"{len(folder.history())} epochs instead of" in said
+    assert f"{len(folder.history())} epochs instead of 4" in said
     evaluation, _ = evaluate_run(folder.path, None, "validation", Reporter(is_silent=True))
     assert "top5_accuracy" not in evaluation and len(evaluation["confusion"]) == 2
     assert evaluation["accuracy"] >= 0.9  # red against green

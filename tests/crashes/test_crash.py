@@ -25,9 +25,9 @@ COMPILER = next((name for name in ("cc", "gcc", "clang") if shutil.which(name)),
 COUNT, KILL, FULL = 0, 1, 2
 NET = "conv 8 | drop 0.2 | gap"
 # in each step a checkpoint, so that every kill meets some step of some epoch
-ASK = ["train", "--data", "drawn", "--model", NET, "--side", "16", "--epochs", "6", "--deterministic",
-       "--compile", "none", "--checkpoint-minutes", "1e-9", "--set", "training.average=0.9", "--set",
-       "training.batch=64"]  # fmt: skip
+ASK = ["train", "--data", "drawn", "--model", NET, "--side", "16", "--deterministic", "--compile", "none",
+       "--checkpoint-minutes", "1e-9", "--set", "training.average=0.9", "--set", "training.batch=64"]  # fmt: skip
+SHORT_EPOCHS, LONG_EPOCHS = 2, 6
 SHORT_KILLS, LONG_KILLS = 5, 50
 WRITES_APART = 20  # of which one is failed in the long test; opens, syncs and renames are failed one and all
 
@@ -39,7 +39,8 @@ pytestmark = pytest.mark.skipif(
 class Runs:
     """Runs the command line with faults, in processes forked from one that has imported all."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, epochs: int) -> None:
+        self.epochs = epochs
         library = folder / "faults.so"
         subprocess.run([COMPILER, "-O1", "-shared", "-fPIC", "-o", library, HERE / "faults.c", "-ldl"], check=True)
         self._folder = folder
@@ -51,8 +52,9 @@ class Runs:
 
     def run(self, out: Path, fault: int = 0, mode: int = COUNT, kill_after: float | None = None) -> dict:
         said = self._folder / "said.txt"
-        asked = {"arguments": [*ASK, "--out", str(out)], "folder": str(out), "fault": fault, "mode": mode,
-                 "said": str(said), "kill_after": kill_after}  # fmt: skip
+        arguments = [*ASK, "--epochs", str(self.epochs), "--out", str(out)]
+        asked = {"arguments": arguments, "folder": str(out), "fault": fault, "mode": mode, "said": str(said),
+                 "kill_after": kill_after}  # fmt: skip
         self._process.stdin.write(json.dumps(asked) + "\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
@@ -65,9 +67,9 @@ class Runs:
         self._errors.close()
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    started = Runs(tmp_path_factory.mktemp("runs"))
+@pytest.fixture(scope="module", params=[pytest.param(SHORT_EPOCHS, id="short")])
+def runs(request, tmp_path_factory):
+    started = Runs(tmp_path_factory.mktemp("runs"), request.param)
     yield started
     started.close()
 
@@ -94,7 +96,7 @@ def weights(folder: Path) -> dict[str, np.ndarray]:
     return found
 
 
-def check_left(folder: Path) -> str:
+def check_left(folder: Path, epochs: int) -> str:
     """Make sure that what a stopped run left is whole; return where it stopped."""
     checkpoints = sorted((folder / "checkpoints").glob("epoch-*.npz"))
     for path in checkpoints:
@@ -105,7 +107,7 @@ def check_left(folder: Path) -> str:
     if not checkpoints:
         return "before its first checkpoint"
     newest = max((read_checkpoint(path) for path in checkpoints), key=lambda one: (one.epoch, one.step))
-    if newest.epoch == 6:
+    if newest.epoch == epochs:
         return "after its last epoch"
     return "within an epoch" if newest.step else "between epochs"
 
@@ -131,7 +133,7 @@ def killed_at_random(runs: Runs, whole: tuple, folder: Path, kills: int, seed: i
             seconds = stopped["seconds"]
         else:
             assert stopped["code"] == -9, stopped["said"]
-            places[check_left(folder)] += 1
+            places[check_left(folder, runs.epochs)] += 1
         check_end(runs, folder, whole[0])
     return places
 
@@ -145,7 +147,7 @@ def failed_at(runs: Runs, whole: tuple, folder: Path, number: int, mode: int) ->
         assert "Traceback" not in stopped["said"], stopped["said"]
     else:
         assert stopped["code"] in (-9, 0), stopped["said"]
-    place = "after it had ended" if stopped["code"] == 0 else check_left(folder)
+    place = "after it had ended" if stopped["code"] == 0 else check_left(folder, runs.epochs)
     check_end(runs, folder, whole[0])
     return place
 
@@ -160,6 +162,7 @@ def test_killed_at_some_moments_and_at_some_writes(runs, whole, tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("runs", [pytest.param(LONG_EPOCHS, id="long")], indirect=True)
 @pytest.mark.timeout(6 * 3600)
 def test_killed_at_fifty_moments_and_at_each_write(runs, whole, tmp_path):
     from machine_facts import machine_facts
