@@ -1,6 +1,8 @@
-"""The promises in docs/trust.md: each names tests that are there."""
+"""The promises in docs/trust.md: each names tests that are there, and figures are those of the measurements."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 TOP = Path(__file__).parents[1]
@@ -16,3 +18,9 @@ def test_every_test_and_file_that_a_promise_names_is_there():
     ]
     missing += [path for path in re.findall(r"`(tests/[\w/.]+)", text) if not (TOP / path).exists()]
     assert not missing
+
+
+def test_figures_are_those_of_the_measurements():
+    command = [sys.executable, "benchmarks/write_trust_docs.py", "--check"]
+    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
