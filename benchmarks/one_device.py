@@ -1,9 +1,9 @@
-"""Compare how fast two states of Fireweed train on one CPU: a commit's, and this tree's.
+"""Compare how fast two states of Fireweed train on one CPU: a commit's, and the one that is checked out.
 
     python benchmarks/one_device.py [COMMIT] [--rounds 5]
 
-COMMIT is by default the last one that knew one device only. It is checked out beside this tree, its kernels are
-compiled anew, and both train the same net on the drawn set in turns, each in a process of its own. Writes
+COMMIT is by default the last one that knew one device only. Both are installed from their commits, kernels and all,
+each in a folder of its own, and train the same net on the drawn set in turns, each in a process of its own. Writes
 measurements/one-device.json: the images a second of every run, medians, and how they compare.
 """
 
@@ -29,24 +29,20 @@ WARM_EPOCHS = 1  # the first one traces, compiles and decodes
 
 
 @contextmanager
-def checked_out(commit: str) -> Iterator[Path]:
-    """Give a folder with the tree of a commit and its compiled kernels; it is removed at the end."""
+def installed(commit: str) -> Iterator[Path]:
+    """Give a folder in which the package of a commit is installed, its kernels compiled; it is removed at the end."""
     with tempfile.TemporaryDirectory() as folder:
-        tree = Path(folder) / "tree"
-        subprocess.run(["git", "worktree", "add", "--detach", str(tree), commit], cwd=ROOT, check=True)
+        tree, target = Path(folder) / "tree", Path(folder) / "installed"
+        subprocess.run(["git", "worktree", "add", "--quiet", "--detach", str(tree), commit], cwd=ROOT, check=True)
         try:
-            yield built(tree)
+            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+            subprocess.run([*pip, "--target", str(target), str(tree)], check=True)
         finally:
             subprocess.run(["git", "worktree", "remove", "--force", str(tree)], cwd=ROOT, check=True)
+        yield target
 
 
-def built(tree: Path) -> Path:
-    """Compile the kernels of a tree in place, as an installation does."""
-    subprocess.run([sys.executable, "setup.py", "-q", "build_ext", "--inplace"], cwd=tree, check=True)
-    return tree
-
-
-def rate(tree: Path, asked: argparse.Namespace) -> float:
+def rate(package: Path, asked: argparse.Namespace) -> float:
     """Return the images a second of one training in a process of its own: the median over its epochs."""
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
@@ -56,7 +52,7 @@ def rate(tree: Path, asked: argparse.Namespace) -> float:
             "--device", "cpu", "--backend", asked.backend, "--precision", "float32", "--compile", "none",
             "--out", str(run),
         ]  # fmt: skip
-        environment = os.environ | {"PYTHONPATH": str(tree / "src")}
+        environment = os.environ | {"PYTHONPATH": str(package)}
         subprocess.run(command, env=environment, cwd=folder, check=True, stdout=subprocess.DEVNULL)
         with open(run / "history.csv", encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
@@ -86,11 +82,11 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, default=OUT)
     asked = arguments.parse_args()
     rates: dict[str, list[float]] = {"before": [], "now": []}
-    with checked_out(asked.commit) as tree:
-        trees = [("before", tree), ("now", built(ROOT))]
+    with installed(asked.commit) as before, installed("HEAD") as now:
+        packages = [("before", before), ("now", now)]
         for turn in range(asked.rounds):
-            for name, place in trees[:: 1 if turn % 2 == 0 else -1]:  # neither is always the first
-                rates[name].append(rate(place, asked))
+            for name, package in packages[:: 1 if turn % 2 == 0 else -1]:  # neither is always the first
+                rates[name].append(rate(package, asked))
                 print(name, rates[name][-1], flush=True)
     net = {"net": asked.model, "side": asked.side, "batch": asked.batch, "backend": asked.backend}
     found = {"commit_before": asked.commit, **net, **compared(rates["before"], rates["now"]), **machine_facts()}

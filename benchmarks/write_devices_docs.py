@@ -42,7 +42,8 @@ def batches_text(found: dict[str, Any]) -> str:
     def cell(optimizer: str, batch: int, kind: str = "scaled") -> str:
         for run in runs:
             if (run["optimizer"], run["batch"], run["kind"]) == (optimizer, batch, kind):
-                return f"{run['accuracy']:.1%} (rate {run['rate']:.3g})"
+                outcome = "no number" if run["loss"] is None else f"{run['accuracy']:.1%}"
+                return f"{outcome} (rate {run['rate']:.3g})"
         return NONE
 
     steps = {run["batch"]: run["steps"] for run in runs}
@@ -54,7 +55,7 @@ def batches_text(found: dict[str, Any]) -> str:
         f"{table(('batch', 'steps', *optimizers), rows)}\n"
         f"Validation accuracy on {found['photos']['validation']} drawn photos, {found['photos']['train']} to train on, "
         f"{found['epochs']} epochs of `{found['net']}` at {found['side']} px, one seed; the rate at batch {batches[0]} "
-        f"is the best of three on these validation photos. {measured_on(found)}"
+        f'is the best of three on these validation photos. "No number": the loss became none. {measured_on(found)}'
     )
 
 

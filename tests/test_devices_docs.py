@@ -20,18 +20,19 @@ def test_figures_are_those_of_the_measurements():
 
 
 def test_the_table_of_batches_has_each_batch_and_what_is_without_scaling_and_warm_up():
-    common = {"optimizer": "lars", "steps": 20}
+    common = {"optimizer": "lars", "steps": 20, "loss": 0.5}
     runs = [
         {**common, "batch": 32, "rate": 0.1, "accuracy": 0.8, "kind": "search"},
         {**common, "batch": 32, "rate": 0.3, "accuracy": 0.9, "kind": "scaled"},
         {**common, "batch": 64, "rate": 0.6, "accuracy": 0.85, "kind": "scaled"},
         {**common, "batch": 64, "rate": 0.3, "accuracy": 0.5, "kind": "not scaled"},
+        {**common, "batch": 64, "rate": 0.6, "accuracy": 0.0, "kind": "no warm-up", "loss": None},
     ]
     text = write_devices_docs.batches_text(
         {"runs": runs, "photos": {"train": 70, "validation": 19}, "epochs": 2, "net": "gap", "side": 32, **MACHINE}
     )
     assert "90.0% (rate 0.3)" in text and "80.0%" not in text
-    assert "64, not scaled" in text and "50.0% (rate 0.3)" in text and "| 64, no warm-up" in text
+    assert "64, not scaled" in text and "50.0% (rate 0.3)" in text and "no number (rate 0.6)" in text
 
 
 def test_two_states_are_compared_by_medians_and_by_round():
