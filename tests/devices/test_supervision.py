@@ -35,17 +35,17 @@ def waiting(commands):
     """A command that waits, and its child, which is past its start; at the end both are gone."""
     parent = next(commands)
     end = time.monotonic() + LONGEST
-    children = []
-    while not children and time.monotonic() < end:
+    child = None
+    while child is None and time.monotonic() < end:
         time.sleep(0.05)
-        with contextlib.suppress(psutil.Error):  # short-lived ones look for devices
-            children = [one for one in psutil.Process(parent.pid).children() if "--coordinator" in one.cmdline()]
-    while time.monotonic() < end and children[0].cpu_times().user < 0.2:
-        time.sleep(0.05)
-    yield parent, children[0]
+        with contextlib.suppress(psutil.Error):  # short-lived ones look for devices, and have its words as they begin
+            children = psutil.Process(parent.pid).children()
+            child = next((o for o in children if "--coordinator" in o.cmdline() and o.cpu_times().user >= 0.2), None)
+    assert child is not None
+    yield parent, child
     if parent.poll() is None:
         parent.kill()
-    _, left = psutil.wait_procs(children, timeout=20)
+    _, left = psutil.wait_procs([child], timeout=20)
     assert not left
 
 
