@@ -5,32 +5,19 @@
 With --check nothing is written, and the exit code is 1 when the page is not up to date.
 """
 
-import json
-import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from fireweed.text import counted
-from marked import fill, told
+from marked import ROOT, fill_measured
 from speed_tables import NONE, measured_on, table
 
-ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "docs" / "devices.md"
-MARKS = re.compile(r"(<!-- figures: ([\w/-]+) -->\n).*?(<!-- /figures -->)", re.DOTALL)
 
 
 def main() -> int:
-    is_stale = fill(DOCUMENT, MARKS, lambda marks: text_of(marks[2]))
-    return told([DOCUMENT.name] if is_stale else [], "figures of devices up to date")
-
-
-def text_of(name: str) -> str:
-    path = ROOT / "measurements" / f"{name}.json"
-    if not path.exists():
-        return "Not measured yet.\n"
-    return WRITERS[name](json.loads(path.read_text(encoding="utf-8"))) + "\n"
+    return fill_measured(DOCUMENT, WRITERS)
 
 
 def batches_text(found: dict[str, Any]) -> str:
