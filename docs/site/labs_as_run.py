@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "labs"))
 
 from fireweed.files import write_text  # noqa: E402
 from fireweed.version import __version__  # noqa: E402
-from make_notebooks import notebook_of  # noqa: E402
+from make_notebooks import make_quick, notebook_of  # noqa: E402
 
 MOST_SECONDS = 3600  # of one cell
 FORMS = ("quick", "whole", "none")
@@ -29,9 +29,7 @@ def lab_as_run(text: Path, form: str, kept: Path) -> NotebookNode:
     if form == "none":
         return notebook
     if form == "quick":
-        for cell in notebook.cells:
-            if "parameters" in cell.metadata.get("tags", []):
-                cell.source = cell.source.replace("quick = False", "quick = True")
+        make_quick(notebook)
     name = f"{text.parent.name}-{text.stem}-{form}"
     file = kept / f"{name}-{_mark_of(notebook)}.ipynb"
     if not file.exists():
