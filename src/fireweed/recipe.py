@@ -255,9 +255,13 @@ def _put(tables: dict[str, Any], key: str, value: Any) -> None:
     table[last] = value
 
 
+def where_wrong(error: ValidationError) -> str:
+    """Return where the first thing that is wrong stands: section.key."""
+    return ".".join(str(part) for part in error.errors()[0]["loc"])
+
+
 def _explained(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = shortened(".".join(str(part) for part in first["loc"]), 80)
+    first, where = error.errors()[0], shortened(where_wrong(error), 80)
     if first["type"] == "extra_forbidden":
         return f"unknown setting '{where}'; {_nearest_setting(where)}"
     reason = first["msg"].removeprefix("Value error, ")

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fireweed.data.catalog import Catalog
 from fireweed.errors import RecipeError, RunError
 from fireweed.files import explained, held_alone, remove_scraps, write_text
-from fireweed.recipe import Recipe, checked, read_run_tables
+from fireweed.recipe import Recipe, checked, read_run_tables, where_wrong
 
 FILES = ("recipe.toml", "photos.csv", "history.csv", "report.html", "model.keras", "fireweed.json", "environment.json",
          "repeat.json")  # fmt: skip
@@ -220,8 +220,7 @@ class RunFolder:
         try:
             return _Tables.model_validate(read_run_tables(path))
         except ValidationError as error:
-            where = ".".join(str(part) for part in error.errors()[0]["loc"])
-            raise RunError(f"{path} is not the recipe of a run, or damaged: look at '{where}'") from error
+            raise RunError(f"{path} is not the recipe of a run, or damaged: look at '{where_wrong(error)}'") from error
         except (OSError, ValueError, RecipeError) as error:
             raise RunError(f"{path} cannot be read ({error}); is {self.path} a run folder?") from error
 

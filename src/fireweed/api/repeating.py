@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fireweed.api.training import TrainRequest, train_run
 from fireweed.errors import RecipeError, RunError
 from fireweed.files import absolute, write_bytes
+from fireweed.recipe import where_wrong
 from fireweed.reporting import Reporter
 from fireweed.run import TIME_COLUMNS, RunFolder, open_run
 
@@ -162,9 +163,9 @@ def _environment(run: RunFolder) -> _Environment:
     try:
         return _Environment.model_validate(run.read_json("environment.json"))
     except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors()[0]["loc"])
+        where = where_wrong(error) or "all"
         raise RunError(
-            f"{run.file('environment.json')} is not what a run writes, or damaged: look at '{where or 'all'}'"
+            f"{run.file('environment.json')} is not what a run writes, or damaged: look at '{where}'"
         ) from error
 
 
