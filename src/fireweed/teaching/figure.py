@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fireweed.teaching.language import pick
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
@@ -95,6 +97,12 @@ def picture(axes: "Axes", pixels: Any, title: str = "", **options: Any) -> None:
 def legend(axes: "Axes", place: str = "best") -> None:
     """Add the names of lines and points, on no ground of its own, so that the page shows through."""
     axes.legend(loc=place, labelcolor=INK, frameon=False)
+
+
+def epochs_below(axes: "Axes") -> None:
+    """Let the horizontal axis be of epochs, which are whole numbers."""
+    axes.locator_params("x", integer=True)
+    axes.set_xlabel(pick("epoch", "週期"), color=INK)
 
 
 def bare(axes: "Axes", framed: bool = False) -> None:

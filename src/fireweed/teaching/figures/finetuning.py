@@ -13,6 +13,7 @@ from fireweed.teaching.figure import (
     ORANGE,
     Figure,
     bare,
+    epochs_below,
     finish,
     legend,
     picture,
@@ -36,8 +37,7 @@ def show_learning_rates(plans: Mapping[str, Sequence[float]]) -> Figure:
             label=name,
         )
     place.set_ylim(0, None)
-    place.xaxis.get_major_locator().set_params(integer=True)
-    place.set_xlabel(pick("epoch", "週期"), color=INK)
+    epochs_below(place)
     place.set_ylabel(pick("learning rate", "學習率"), color=INK)
     legend(place, "upper right")
     told = "; ".join(
@@ -63,8 +63,7 @@ def show_old_and_new(ways: Mapping[str, Mapping[str, Sequence[float]]]) -> Figur
         ):
             place.plot(range(len(history[key])), history[key], color=color, linestyle=dash, label=label)
         place.set(ylim=(0, 1.02), title=name)
-        place.xaxis.get_major_locator().set_params(integer=True)
-        place.set_xlabel(pick("epoch", "週期"), color=INK)
+        epochs_below(place)
         told.append(
             pick(
                 f"{name}: new {history['new'][0]:.0%} → {history['new'][-1]:.0%}, "

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fireweed.teaching.figure import BLUE, DASHES, GREY, INK, ORANGE, Figure, finish, legend, sheet
+from fireweed.teaching.figure import BLUE, DASHES, GREY, INK, ORANGE, Figure, epochs_below, finish, legend, sheet
 from fireweed.teaching.language import pick
 
 
@@ -75,8 +75,7 @@ def show_curves_together(histories: Mapping[str, Sequence[float]], upward: str, 
     if goal is not None:
         place.axhline(goal, color=GREY, linewidth=0.8)
     place.set(ylim=(0, 1.02))
-    place.xaxis.get_major_locator().set_params(integer=True)
-    place.set_xlabel(pick("epoch", "週期"), color=INK)
+    epochs_below(place)
     place.set_ylabel(upward, color=INK)
     legend(place, "lower right")
     told = "; ".join(f"{name} {values[0]:.0%} → {values[-1]:.0%}" for name, values in histories.items())
