@@ -158,6 +158,7 @@ class TrainingSettings(Table):
     momentum: of sgd and lars; adam, adamw and lamb have moments of their own, muon keeps 0.95.
     norms:    of which photos a norm takes its statistics where several devices share a batch: "global", of the whole
               batch, as on one device; "replica", of each device's share, which TensorFlow can and is somewhat faster.
+              "kept": a pretrained net's norms keep the statistics and factors that came with its weights.
     norm_photos: training photos, as evaluation has them, from which the norm statistics of the weights that are kept
               are computed anew at the end; 0 keeps those that training gave. So do frozen norms, and an epoch that was
               picked on validation (keep = "best"), whose accuracy is then that of the very net that is kept. See
@@ -193,7 +194,7 @@ class TrainingSettings(Table):
     class_weights: Literal["auto", "none", "balanced"] = "auto"
     average: float = Field(0.0, ge=0, lt=1)
     average_every: int = Field(4, ge=1)
-    norms: Literal["global", "replica"] = "global"
+    norms: Literal["global", "replica", "kept"] = "global"
     norm_photos: int = Field(0, ge=0)
     keep: Literal["final", "best"] = "final"
     patience: int = Field(0, ge=0)

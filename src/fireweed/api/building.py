@@ -49,6 +49,15 @@ def build_for_training(recipe: Recipe, classes: int, has_checkpoint: bool = Fals
     has_checkpoint: a checkpoint will replace all weights, so that none need be loaded; that of a frozen net has its
                     head alone.
     """
+    from fireweed.training.norms import keep_norms
+
+    model, loaded = _built(recipe, classes, has_checkpoint)
+    if recipe.training.norms == "kept":
+        keep_norms(model)
+    return model, loaded
+
+
+def _built(recipe: Recipe, classes: int, has_checkpoint: bool) -> tuple["keras.Model", str]:
     side = recipe.evaluation_side if find_entry(recipe.model.name).has_flatten else None
     settings = recipe.model
     if has_checkpoint and not settings.freeze:

@@ -1,6 +1,6 @@
 """Norm statistics computed anew for the weights that are kept, from photos as evaluation has them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import keras
 import numpy as np
@@ -9,6 +9,12 @@ from fireweed.errors import out_of_memory
 from fireweed.reporting import Reporter
 from fireweed.settings import TrainingSettings
 from fireweed.text import counted
+
+
+def keep_norms(model: keras.Model) -> None:
+    """Let a pretrained net's norms keep their statistics and factors, in training too: the convolutions alone learn."""
+    for norm in _norms(model):
+        norm.trainable = False
 
 
 def photos_for_norms(model: keras.Model, settings: TrainingSettings, photos: int) -> int:
@@ -38,36 +44,63 @@ def recompute_norms(model: keras.Model, batches: Iterable[np.ndarray], photos: i
     norms = _norms(model)
     dropouts = [(layer, layer.rate) for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
     momenta = [norm.momentum for norm in norms]
-    before = [(np.array(norm.moving_mean), np.array(norm.moving_variance)) for norm in norms]
+    before = [_statistics(norm) for norm in norms]
+    means = [np.zeros_like(statistics, np.float64) for statistics in before]
     done = 0
     try:
         for layer, _ in dropouts:
             layer.rate = 0.0
+        for norm in norms:
+            norm.momentum = 0.0  # the moving statistics are then those of the last batch
+        look = _look(model)
         with reporter.bar("norm statistics", photos) as bar:
             for batch in batches:
-                for norm in norms:
-                    # moving <- moving * momentum + new * (1 - momentum) is then a mean
-                    norm.momentum = done / (done + len(batch))
-                model(keras.ops.convert_to_tensor(batch), training=True)
+                look(batch)
                 done += len(batch)
+                for mean, norm in zip(means, norms, strict=True):
+                    mean += (_statistics(norm) - mean) * len(batch) / done
                 bar.update(done)
     except Exception as error:
         if not out_of_memory(error):
             raise
-        for norm, (mean, variance) in zip(norms, before, strict=True):
-            norm.moving_mean.assign(mean)
-            norm.moving_variance.assign(variance)
+        means = before
         reporter.warn(
             "norm statistics stay those of the training: to compute them anew takes more memory than there is"
         )
-        return
+        done = photos
     finally:
         for layer, rate in dropouts:
             layer.rate = rate
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
+    for norm, (mean, variance) in zip(norms, means if done else before, strict=True):
+        norm.moving_mean.assign(mean)
+        norm.moving_variance.assign(variance)
     if done < photos:
         reporter.warn(f"{counted(photos - done, 'photo')} could not be read any more, left out of the norm statistics")
+
+
+def _statistics(norm: keras.layers.BatchNormalization) -> np.ndarray:
+    """Return a norm's moving mean and variance, (2, channels)."""
+    return np.stack([np.array(norm.moving_mean), np.array(norm.moving_variance)])
+
+
+def _look(model: keras.Model) -> Callable[[np.ndarray], object]:
+    """Return a function that shows a batch to the model as in training, so that its norms' statistics follow."""
+    if keras.backend.backend() != "jax":
+        return lambda batch: model(keras.ops.convert_to_tensor(batch), training=True)
+    import jax
+
+    # one program: XLA would compile each operation of each shape by itself, which took minutes for Xception on a CPU
+    follow = jax.jit(lambda ours, others, batch: model.stateless_call(ours, others, batch, training=True)[1])
+
+    def look(batch: np.ndarray) -> None:
+        others = model.non_trainable_variables
+        values = follow([v.value for v in model.trainable_variables], [v.value for v in others], batch)
+        for variable, value in zip(others, values, strict=True):
+            variable.assign(value)
+
+    return look
 
 
 def _norms(model: keras.Model) -> list[keras.layers.BatchNormalization]:
