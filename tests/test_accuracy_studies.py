@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import accuracy
+from common_errors import common_errors
 from fireweed.recipe import checked
 
 VALIDATION = {"photos": 100, "accuracy": 0.9}
@@ -19,6 +20,22 @@ def test_a_part_that_only_a_later_seed_was_judged_on_is_summed_up():
     found = accuracy.summary([{"validation": VALIDATION}, judged])
     assert found["validation"]["seeds"] == 2
     assert (found["test"]["mean"], found["test"]["seeds"], found["test"]["photos"]) == (0.8, 1, 50)
+
+
+def judged_by(*answers):
+    """The evaluation of a net that gives these answers to three photos, all surely."""
+    photos = [{"path": f"{place}.jpg", "true": "a", "probabilities": {name: float(name == answer) for name in "ab"}}
+              for place, answer in enumerate(answers)]  # fmt: skip
+    return {"classes": ["a", "b"], "accuracy": answers.count("a") / 3, "predictions": photos[::-1]}
+
+
+def test_common_errors_are_the_photos_that_most_nets_have_wrong():
+    found = common_errors([judged_by(*"aab"), judged_by(*"abb"), judged_by(*"aab"), judged_by(*"aaa")])
+    assert found["photos_by_wrong_runs"] == [1, 1, 0, 1, 0]
+    assert found["mostly_wrong"] == [{"path": "2.jpg", "answer": "b", "wrong_runs": 3}]
+    assert found["accuracy_of_mean_probabilities"] == pytest.approx(2 / 3)
+    with pytest.raises(ValueError, match="same photos"):
+        common_errors([judged_by(*"aab"), judged_by(*"aa")])
 
 
 def test_a_summary_has_the_mean_the_spread_and_the_interval_that_the_photos_imply():

@@ -12,13 +12,22 @@ from fireweed.settings import Phase
 
 
 def test_every_shipped_recipe_reads_writes_and_keeps_the_shares():
-    assert {"demo", "squeezenet", "squeezenet-codelab", "xception", "xception-codelab", "frozen", "fast", "few"} <= set(
-        recipe_names()
-    )
+    assert {
+        "demo",
+        "firenet",
+        "squeezenet",
+        "squeezenet-codelab",
+        "xception",
+        "xception-codelab",
+        "frozen",
+        "fast",
+        "few",
+    } <= set(recipe_names())
     for name in recipe_names():
         recipe = read_recipe(name)
         assert recipe.name == name and recipe.description
         assert (recipe.data.validation, recipe.data.test) == (0.19, 0.10)
+        assert recipe.training.compile == "auto"  # JAX has no other, and recipes are for all backends
         assert checked(tomllib.loads(recipe.to_toml())) == recipe
 
 

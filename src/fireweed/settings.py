@@ -67,6 +67,8 @@ class AugmentSettings(Table):
     cutout:     side of a square that is hidden under grey, as a fraction of the photo's side.
     mixup:      alpha of the Beta distribution from which a photo's share is drawn when it is blended with another.
     cutmix:     the same where a rectangle of the other photo is pasted in; with both, a fair coin decides.
+
+    A frozen net's features are mixed in place of the photos, anew in every epoch.
     """
 
     flip: bool = True

@@ -23,13 +23,13 @@ def chosen(**options):
 
 def test_nothing_said_trains_from_scratch_offline_and_says_why():
     name, net, weights, why = chosen()
-    assert (name, net, weights) == ("squeezenet", "squeezenet", "none") and "--weights FILE" in why
+    assert (name, net, weights) == ("firenet", "firenet", "none") and "--weights FILE" in why
 
 
 def test_nothing_said_fine_tunes_where_weights_can_be_had(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "_reaches", lambda host: True)
     assert chosen()[:3] == ("xception", "xception", "imagenet")
-    assert chosen(weights="none")[0] == "squeezenet"
+    assert chosen(weights="none")[0] == "firenet"
     monkeypatch.setattr(module, "_reaches", lambda host: False)
     file = tmp_path / "keras" / "models" / "xception_weights_tf_dim_ordering_tf_kernels_notop.h5"
     file.parent.mkdir(parents=True)

@@ -46,7 +46,7 @@ def net(seed=3, freeze=True) -> keras.Model:
 def recipe(freeze=True, **training):
     return checked({
         "model": {"name": "mobilenetv2", "freeze": freeze},
-        "augment": {"flip": True, "crop": [0.5, 1.0], "mixup": 0.4},
+        "augment": {"flip": True, "crop": [0.5, 1.0]},
         "training": {"phases": PHASES, "batch": 8, "precision": "float32", "average": 0.9, "average_every": 1,
                      "label_smoothing": 0.1, "schedule": {"peak": 1e-2}, **training}})  # fmt: skip
 

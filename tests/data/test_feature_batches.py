@@ -28,13 +28,17 @@ def plan():
     return Plan(5, keys, LABELS, BATCH, AugmentSettings(mixup=1.0), weights_per_class=[1, 2, 3])
 
 
-def view(path, plan, epoch):
-    """A view whose features say of which photo, partner and epoch they are."""
+def view(path, plan, epoch, shape=(3,)):
+    """A view whose features say of which photo and epoch they are, and where in a map they lie."""
     rows = plan.rows(epoch)
-    file = FeatureFile(path / f"{epoch}.bin", "test", 18, BATCH, (3,))
+    file = FeatureFile(path / f"{epoch}.bin", "test", 18, BATCH, shape)
     for number in range(plan.steps):
-        index, partner = rows.index[number], rows.partner[number]
-        file.write(number, np.stack([index, partner, np.full(BATCH, epoch)], 1).astype(np.float32))
+        values = np.zeros((BATCH, *shape), np.float32)
+        values[..., 0] = rows.index[number].reshape(-1, *[1] * (len(shape) - 1))
+        values[..., 1] = epoch
+        if len(shape) == 3:
+            values[..., 2] = np.arange(shape[0] * shape[1]).reshape(shape[:2])
+        file.write(number, values)
     return file
 
 
@@ -43,31 +47,49 @@ def epoch_of(batches, plan, epoch):
     return [np.concatenate(arrays) for arrays in zip(*made, strict=True)]
 
 
-def test_a_view_is_planned_and_shown_again_in_another_order_with_its_mixed_labels(photos, plan, tmp_path):
-    files = {epoch: view(tmp_path, plan, epoch) for epoch in (0, 1)}
-    batches = FeatureBatches(photos, plan, files, [0, 1, 0, 1, 0])
-    epochs = [epoch_of(batches, plan, epoch) for epoch in range(5)]
-    for epoch in (0, 1):
-        rows = plan.rows(epoch)
+def test_each_epoch_has_the_photos_in_its_own_order_with_the_features_of_its_view(photos, plan, tmp_path):
+    plain = plan.unmixed()
+    batches = FeatureBatches(photos, plain, {epoch: view(tmp_path, plan, epoch) for epoch in (0, 1)}, [0, 1, 0, 1, 0])
+    epochs = [epoch_of(batches, plain, epoch) for epoch in range(5)]
+    for epoch, (features, targets, weights) in enumerate(epochs):
+        rows = plain.rows(epoch)
+        assert np.array_equal(features[:, 0], rows.index.ravel()) and (features[:, 1] == epoch % 2).all()
         expected = [photos.targets_and_weights(rows.index[i], rows.partner[i], rows.mix[i], rows.loss_weight[i])
                     for i in range(plan.steps)]  # fmt: skip
-        assert np.array_equal(epochs[epoch][0][:, :2], np.stack([rows.index.ravel(), rows.partner.ravel()], 1))
-        targets, weights = (np.concatenate(arrays) for arrays in zip(*expected, strict=True))
-        assert np.array_equal(epochs[epoch][1][weights > 0], targets[weights > 0])
-        assert np.array_equal(epochs[epoch][2], weights)
+        assert np.array_equal(targets, np.concatenate([each for each, _ in expected]))
+        assert np.array_equal(weights, np.concatenate([each for _, each in expected]))
+    assert len({tuple(features[:, 0]) for features, _, _ in epochs}) == 5
 
-    def by_photo(epoch):
-        features, targets, weights = epochs[epoch]
-        counts = weights > 0
-        order = np.argsort(features[counts, 0])
-        assert counts.sum() == 18
-        return [values[counts][order] for values in (features, targets, weights)]
 
-    for later, first in ((2, 0), (3, 1), (4, 0)):
-        assert not np.array_equal(epochs[later][0], epochs[first][0])
-        assert all(np.array_equal(a, b) for a, b in zip(by_photo(later), by_photo(first), strict=True))
-    assert not np.array_equal(epochs[2][0], epochs[4][0])
-    assert len({tuple(row) for row in by_photo(0)[1]}) > 3  # labels are mixed
+def test_features_are_mixed_anew_in_every_epoch_as_their_labels_are(photos, plan, tmp_path):
+    batches = FeatureBatches(photos, plan, {0: view(tmp_path, plan, 0)}, [0, 0, 0])
+    one_hot = photos.targets_and_weights(np.arange(18), np.arange(18), np.ones(18), np.ones(18))[0]
+    pairs = set()
+    for epoch in range(3):
+        features, targets, weights = epoch_of(batches, plan, epoch)
+        rows = plan.rows(epoch)
+        index, partner, mix = rows.index.ravel(), rows.partner.ravel(), rows.mix.ravel()
+        assert np.allclose(features[:, 0], mix * index + (1 - mix) * partner, atol=1e-4)
+        assert np.allclose(targets, mix[:, None] * one_hot[index] + (1 - mix[:, None]) * one_hot[partner], atol=1e-6)
+        assert np.array_equal(weights > 0, rows.weight.ravel() > 0)
+        pairs.add(tuple(mix))
+    assert len(pairs) == 3 and (mix < 0.9).any()
+
+
+def test_a_rectangle_of_a_map_is_pasted_and_its_area_is_the_partners_share_of_the_label(photos, plan, tmp_path):
+    cutting = plan.unmixed()
+    cutting.augment = AugmentSettings(cutmix=1.0)
+    batches = FeatureBatches(photos, cutting, {0: view(tmp_path, plan, 0, (4, 4, 3))}, [0])
+    features, targets, _ = epoch_of(batches, cutting, 0)
+    rows = cutting.rows(0)
+    index, partner = rows.index.ravel(), rows.partner.ravel()
+    assert (features[..., 2] == np.arange(16).reshape(4, 4)).all()  # each cell stays in its place
+    is_own = features[..., 0] == index[:, None, None]
+    assert (is_own | (features[..., 0] == partner[:, None, None])).all()
+    share = is_own.mean((1, 2))
+    assert len(set(share)) > 3
+    one_hot = photos.targets_and_weights(np.arange(18), np.arange(18), np.ones(18), np.ones(18))[0]
+    assert np.allclose(targets, share[:, None] * one_hot[index] + (1 - share[:, None]) * one_hot[partner], atol=1e-6)
 
 
 def test_a_training_that_starts_in_the_middle_gets_the_same_batches(photos, plan, tmp_path):

@@ -19,6 +19,7 @@ def photos(side: int, count: int = 2) -> np.ndarray:
     ("name", "classes", "parameters"),
     [
         ("squeezenet", 5, 120_613),
+        ("firenet", 5, 188_893),
         ("squeezenet-1.0", 1000, 1_248_424),
         ("squeezenet-1.1", 1000, 1_235_496),
         ("dense", 5, 192 * 192 * 3 * 500 + 500 + 500 * 50 + 50 + 50 * 5 + 5),

@@ -18,7 +18,7 @@ from fireweed.settings import AugmentSettings
 if TYPE_CHECKING:
     from fireweed.api.training import TrainRequest
 
-PRETRAINED, SCRATCH = "xception", "squeezenet"  # the recipes that serve when none is named
+PRETRAINED, SCRATCH = "xception", "firenet"  # the recipes that serve when none is named
 WEIGHTS_HOST = "storage.googleapis.com"  # where keras.applications fetches its weights
 TIMEOUT_SECONDS = 3.0
 MAX_FACTS_BYTES = 8 << 20

@@ -115,7 +115,8 @@ def describe(catalog: Catalog, groups: np.ndarray, reporter: Reporter) -> None:
     disputed = _disputed(catalog, groups)
     if disputed:
         reporter.warn(
-            f"{len(disputed)} of them are in another class than their twin, such as {disputed[0]}; look at them"
+            f"{len(disputed)} of them {'is' if len(disputed) == 1 else 'are'} in another class than the twin, such as "
+            f"{disputed[0]}; look at them"
         )
     if catalog.unreadable:
         reporter.warn(f"{counted(len(catalog.unreadable), 'photo')} cannot be read, left out:")

@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,22 +13,12 @@ from fireweed.data.plan import Plan, evaluation_rows
 VIEWS_IN_USE = 8  # batches made ahead are of several epochs where an epoch has few
 
 
-@dataclass(frozen=True)
-class _View:
-    """How the photos were changed in the epoch whose features are kept: arrays of shape (photos,), by photo."""
-
-    file: FeatureFile
-    place: np.ndarray
-    partner: np.ndarray
-    mix: np.ndarray
-    loss_weight: np.ndarray
-
-
 class FeatureBatches:
     """Training batches of features, as `Batches` gives those of photos.
 
     The features of a view are those of the photos as the plan changes them in one epoch, in that epoch's order. Another
-    epoch has the same features, labels and weights of each photo in its own order, so it draws from every lane as well.
+    epoch has the same features of each photo in its own order, so it draws from every lane as well. Photos are mixed
+    here, by their features, and so anew in every epoch (Verma et al. 2019, https://arxiv.org/abs/1806.05236).
 
     Args:
         photos: the batches of photos that the features were made of.
@@ -40,7 +29,7 @@ class FeatureBatches:
 
     def __init__(self, photos: Batches, plan: Plan, files: Mapping[int, FeatureFile], views: Sequence[int]) -> None:
         self._photos, self._plan, self._files, self._views = photos, plan, files, views
-        self._view = functools.lru_cache(maxsize=VIEWS_IN_USE)(self._changed_photos)
+        self._places = functools.lru_cache(maxsize=VIEWS_IN_USE)(self._places_in)
 
     def training(self, first_step: int, last_step: int) -> Any:
         """Return the steps of a phase from `first_step` up to `last_step`, counted from the start of the training."""
@@ -51,24 +40,43 @@ class FeatureBatches:
         """Return features, targets and weights of a step."""
         epoch, row = divmod(int(step), self._plan.steps)
         rows = self._plan.rows(epoch, row, row + 1)
-        index, view = rows.index[0], self._view(self._views[epoch])
-        loss_weight = view.loss_weight[index] * rows.weight[0]
-        targets = self._photos.targets_and_weights(index, view.partner[index], view.mix[index], loss_weight)
-        return view.file.read(view.place[index]), *targets
+        index, partner, mix = rows.index[0], rows.partner[0], rows.mix[0]
+        file, places = self._files[self._views[epoch]], self._places(self._views[epoch])
+        features = file.read(places[index])
+        if self._plan.augment.mixes:
+            features, mix = mixed(features, file.read(places[partner]), mix, rows.cutmix[0])
+        return features, *self._photos.targets_and_weights(index, partner, mix, rows.loss_weight[0])
 
-    def _changed_photos(self, epoch: int) -> _View:
-        rows = self._plan.rows(epoch)
-        order = rows.index.ravel()[: self._plan.photos]
+    def _places_in(self, epoch: int) -> np.ndarray:
+        """Return where each photo's features are in the view of an epoch."""
+        index = self._plan.rows(epoch).index
+        places = np.empty(self._plan.photos, np.int64)
+        places[index.ravel()[: self._plan.photos]] = np.arange(self._plan.photos)
+        return places
 
-        def by_photo(values: np.ndarray) -> np.ndarray:
-            result = np.empty(self._plan.photos, values.dtype)
-            result[order] = values.ravel()[: self._plan.photos]
-            return result
 
-        place = by_photo(np.arange(rows.index.size))
-        return _View(
-            self._files[epoch], place, by_photo(rows.partner), by_photo(rows.mix), by_photo(rows.loss_weight)
-        )  # fmt: skip
+def mixed(
+    features: np.ndarray, others: np.ndarray, share: np.ndarray, boxes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return features mixed with those of other photos, and the share of the first in each label.
+
+    features, others: float32 (batch, channels) or (batch, height, width, channels).
+    share:            float32 (batch,), of the first photo.
+    boxes:            (batch, 4), y0, x0, y1, x1 in fractions: what of a map is the other's; all zeros, and where
+                      features have no place, both are blended.
+    """
+    is_map = features.ndim == 4
+    cuts = boxes.any(1) & is_map
+    wide = np.where(cuts, 1, share).astype(np.float32).reshape(-1, *[1] * (features.ndim - 1))
+    result, share = others + wide * (features - others), share.copy()
+    if cuts.any():
+        height, width = features.shape[1:3]
+        cells = np.rint(boxes * np.array([height, width, height, width])).astype(int)
+        for i in np.flatnonzero(cuts):
+            y0, x0, y1, x1 = cells[i]
+            result[i, y0:y1, x0:x1] = others[i, y0:y1, x0:x1]
+            share[i] = 1 - (y1 - y0) * (x1 - x0) / (height * width)
+    return result, share
 
 
 def evaluation_features(photos: Batches, file: FeatureFile) -> Any:

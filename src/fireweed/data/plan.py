@@ -9,7 +9,7 @@ the same bits in every version, but not the same `Generator.permutation`.
 import copy
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -140,6 +140,12 @@ class Plan:
         """Return the same table as another host sees it."""
         other = copy.copy(self)
         other.host = host
+        return other
+
+    def unmixed(self) -> "Plan":
+        """Return the same plan with no photo mixed with another."""
+        other = copy.copy(self)
+        other.augment = replace(self.augment, mixup=0.0, cutmix=0.0)
         return other
 
     def own_photos(self) -> np.ndarray:

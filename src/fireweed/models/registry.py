@@ -54,6 +54,7 @@ ENTRIES: dict[str, Entry] = {
         ),
         Entry("inception", "branching modules: 1x1 beside 3x3, concatenated", 192, 16, "inception:inception_net"),
         Entry("squeezenet", "the codelab's net of fire modules, with batch norm", 192, 16, "squeezenet:squeezenet"),
+        Entry("firenet", "fire modules behind a convolution that halves the photo", 128, 16, "squeezenet:firenet"),
         Entry("squeezenet-1.0", "the SqueezeNet paper's net", 227, 35, "squeezenet:squeezenet_1_0"),
         Entry("squeezenet-1.1", "its authors' later, cheaper version", 227, 31, "squeezenet:squeezenet_1_1"),
         Entry("separable", "separable convolutions with shortcuts, a small Xception", 192, 16, "xception:separable"),

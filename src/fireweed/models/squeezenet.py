@@ -1,4 +1,4 @@
-"""Nets of fire modules: the codelab's, with batch norm, and the two of the SqueezeNet paper, without."""
+"""Nets of fire modules: the codelab's and a quicker one, with batch norm, and the two of the paper, without."""
 
 import keras
 from keras import layers
@@ -20,6 +20,20 @@ def squeezenet(classes: int, side: int | None, dropout: float = 0.0) -> keras.Mo
     x = pool(x, name="pool4")
     x = fire(x, 24, 48, name="fire5")
     return keras.Model(photo, classify(gap(x), classes, dropout), name="squeezenet")
+
+
+def firenet(classes: int, side: int | None, dropout: float = 0.0) -> keras.Model:
+    """Build fire modules that see half of the photo's side, wider at the end: a fifth of squeezenet's multiply-adds."""
+    photo = photo_input(side)
+    x = conv(scaling()(photo), 32, stride=2, name="conv1")
+    x = fire(x, 24, 48, name="fire1")
+    x = pool(x, name="pool1")
+    x = fire(x, 48, 96, name="fire2")
+    x = pool(x, name="pool2")
+    x = fire(x, 64, 128, name="fire3")
+    x = pool(x, name="pool3")
+    x = fire(x, 96, 192, name="fire4")
+    return keras.Model(photo, classify(gap(x), classes, dropout), name="firenet")
 
 
 def squeezenet_1_0(classes: int, side: int | None, dropout: float = 0.0) -> keras.Model:
