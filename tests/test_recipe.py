@@ -65,6 +65,12 @@ def test_views_are_for_a_frozen_net():
         read_recipe("xception", ["training.views=3"])
 
 
+def test_norms_are_kept_of_pretrained_nets_only():
+    assert read_recipe("xception", ["training.norms=kept"]).training.norms == "kept"
+    with pytest.raises(RecipeError, match=r"no statistics to keep, received 'kept'; give it weights"):
+        read_recipe("firenet", ["training.norms=kept"])
+
+
 def test_settings_are_toml_or_text_and_come_after_changes():
     changes = {"training.batch": 64, "model.freeze": None}
     recipe = read_recipe("demo", ["model.name=xception", "training.batch=8"], changes)
