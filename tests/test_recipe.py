@@ -65,10 +65,10 @@ def test_views_are_for_a_frozen_net():
         read_recipe("xception", ["training.views=3"])
 
 
-def test_norms_are_kept_of_pretrained_nets_only():
-    assert read_recipe("xception", ["training.norms=kept"]).training.norms == "kept"
-    with pytest.raises(RecipeError, match=r"no statistics to keep, received 'kept'; give it weights"):
-        read_recipe("firenet", ["training.norms=kept"])
+def test_norms_are_frozen_of_pretrained_nets_only():
+    assert read_recipe("xception", ["training.norms=frozen"]).training.norms == "frozen"
+    with pytest.raises(RecipeError, match=r"no statistics to keep, received 'frozen'; give it weights"):
+        read_recipe("firenet", ["training.norms=frozen"])
 
 
 def test_settings_are_toml_or_text_and_come_after_changes():

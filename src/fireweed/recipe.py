@@ -216,10 +216,10 @@ def checked(tables: Mapping[str, Any]) -> Recipe:
             f"setting 'training.views': a net that is not frozen sees new photos in every epoch, received "
             f"{recipe.training.views}; freeze it (--freeze) or leave the views out (--set training.views=0)"
         )
-    if recipe.training.norms == "kept" and recipe.model.weights == "none":
+    if recipe.training.norms == "frozen" and recipe.model.weights == "none":
         raise RecipeError(
-            "setting 'training.norms': a net with random weights has no statistics to keep, received 'kept'; give it "
-            "weights (--weights imagenet) or leave the norms out"
+            "setting 'training.norms': a net with random weights has no statistics to keep, received 'frozen'; give it "
+            "weights (--weights imagenet) or let the norms learn (--set training.norms=global)"
         )
     return recipe
 

@@ -75,6 +75,16 @@ def class_weights(kind: str, counts: Sequence[int]) -> tuple[float, ...] | None:
     return tuple(min(mean / count, LARGEST_WEIGHT) if count else 1.0 for count in counts)
 
 
+def norm_photos(training: TrainingSettings, photos: int) -> int:
+    """Return of how many of so many training photos norm statistics are computed anew at the end; 0: not at all.
+
+    Frozen norms keep what they have. So does an epoch that was picked on validation: other statistics would make
+    another net of it than the one that was judged.
+    """
+    is_picked = training.keep == "best" or training.patience > 0
+    return 0 if is_picked or training.norms == "frozen" else min(training.norm_photos, photos)
+
+
 def view_of_epochs(training: TrainingSettings) -> list[int]:
     """Return for each epoch of a frozen net, counted from 0, the one whose photos give its features.
 

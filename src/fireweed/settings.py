@@ -158,9 +158,9 @@ class TrainingSettings(Table):
               geometric by depth between; the classifier learns with all of it. What a pretrained backbone knows is then
               changed the less the more general it is (Howard and Ruder 2018, https://arxiv.org/abs/1801.06146).
     momentum: of sgd and lars; adam, adamw and lamb have moments of their own, muon keeps 0.95.
-    norms:    of which photos a norm takes its statistics where several devices share a batch: "global", of the whole
+    norms:    "frozen": a pretrained net's batch norms keep the statistics and factors that came with its weights. Else
+              of which photos they take them where several devices share a batch: "global", of the whole
               batch, as on one device; "replica", of each device's share, which TensorFlow can and is somewhat faster.
-              "kept": a pretrained net's norms keep the statistics and factors that came with its weights.
     norm_photos: training photos, as evaluation has them, from which the norm statistics of the weights that are kept
               are computed anew at the end; 0 keeps those that training gave. So do frozen norms, and an epoch that was
               picked on validation (keep = "best"), whose accuracy is then that of the very net that is kept. See
@@ -196,7 +196,7 @@ class TrainingSettings(Table):
     class_weights: Literal["auto", "none", "balanced"] = "auto"
     average: float = Field(0.0, ge=0, lt=1)
     average_every: int = Field(4, ge=1)
-    norms: Literal["global", "replica", "kept"] = "global"
+    norms: Literal["global", "replica", "frozen"] = "global"
     norm_photos: int = Field(0, ge=0)
     keep: Literal["final", "best"] = "final"
     patience: int = Field(0, ge=0)

@@ -102,6 +102,26 @@ def test_the_head_becomes_what_it_would_in_the_whole_net(catalog, tmp_path, free
         assert (row["side"], row["val_accuracy"]) == (other["side"], pytest.approx(other["val_accuracy"], abs=1e-6))
 
 
+def test_photos_are_never_mixed_before_the_backbone_sees_them(catalog, tmp_path, monkeypatch):
+    kept = []
+
+    def passes(*arguments):
+        views, validation = original(*arguments)
+        kept.append(views)
+        return views, validation
+
+    original = featuring._passes
+    monkeypatch.setattr(featuring, "_passes", passes)
+    losses = []
+    for name, mixup in (("plain", 0.0), ("mixed", 1.0)):
+        asked = checked({**recipe(views=1).model_dump(exclude_none=True), "augment": {"flip": True, "mixup": mixup}})
+        losses.append(head_trained(tmp_path / name, asked, catalog)[1].history[0]["loss"])
+    places = np.arange(len(catalog.part("train")))
+    plain, mixed = ([one.file.read(places) for one in views.values()] for views in kept)
+    assert len(plain) == 2 and all(np.array_equal(ours, theirs) for ours, theirs in zip(plain, mixed, strict=True))
+    assert losses[0] != losses[1]
+
+
 def test_the_backbone_is_shown_each_view_and_the_validation_photos_once(catalog, tmp_path, shown):
     _, outcome = head_trained(tmp_path, recipe(views=2), catalog)
     training, validation = len(catalog.part("train")), len(catalog.part("validation"))

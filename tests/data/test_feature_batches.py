@@ -80,7 +80,7 @@ def test_a_rectangle_of_a_map_is_pasted_and_its_area_is_the_partners_share_of_th
     cutting = plan.unmixed()
     cutting.augment = AugmentSettings(cutmix=1.0)
     batches = FeatureBatches(photos, cutting, {0: view(tmp_path, plan, 0, (4, 4, 3))}, [0])
-    features, targets, _ = epoch_of(batches, cutting, 0)
+    features, targets, weights = epoch_of(batches, cutting, 0)
     rows = cutting.rows(0)
     index, partner = rows.index.ravel(), rows.partner.ravel()
     assert (features[..., 2] == np.arange(16).reshape(4, 4)).all()  # each cell stays in its place
@@ -88,8 +88,23 @@ def test_a_rectangle_of_a_map_is_pasted_and_its_area_is_the_partners_share_of_th
     assert (is_own | (features[..., 0] == partner[:, None, None])).all()
     share = is_own.mean((1, 2))
     assert len(set(share)) > 3
+    ours, theirs = LABELS[index] + 1, LABELS[partner] + 1  # what their classes weigh
+    mixed_weights = (share * ours + (1 - share) * theirs) * rows.weight.ravel()
+    ratio = weights[mixed_weights > 0] / mixed_weights[mixed_weights > 0]
+    assert np.allclose(ratio, ratio[0], rtol=1e-5) and ((weights == 0) == (mixed_weights == 0)).all()
     one_hot = photos.targets_and_weights(np.arange(18), np.arange(18), np.ones(18), np.ones(18))[0]
     assert np.allclose(targets, share[:, None] * one_hot[index] + (1 - share[:, None]) * one_hot[partner], atol=1e-6)
+
+
+def test_features_without_a_place_are_blended_where_photos_would_be_cut(photos, plan, tmp_path):
+    cutting = plan.unmixed()
+    cutting.augment = AugmentSettings(cutmix=1.0)
+    features, targets, _ = epoch_of(FeatureBatches(photos, cutting, {0: view(tmp_path, plan, 0)}, [0]), cutting, 0)
+    rows = cutting.rows(0)
+    index, partner, mix = rows.index.ravel(), rows.partner.ravel(), rows.mix.ravel()
+    assert np.allclose(features[:, 0], mix * index + (1 - mix) * partner, atol=1e-4) and (mix < 0.9).any()
+    one_hot = photos.targets_and_weights(np.arange(18), np.arange(18), np.ones(18), np.ones(18))[0]
+    assert np.allclose(targets, mix[:, None] * one_hot[index] + (1 - mix[:, None]) * one_hot[partner], atol=1e-6)
 
 
 def test_a_training_that_starts_in_the_middle_gets_the_same_batches(photos, plan, tmp_path):

@@ -11,7 +11,7 @@ from fireweed.models.registry import build_model
 from fireweed.reporting import Reporter
 from fireweed.settings import TrainingSettings
 from fireweed.training.engine import fast_twin
-from fireweed.training.norms import keep_norms, photos_for_norms, recompute_norms
+from fireweed.training.norms import freeze_norms, photos_for_norms, recompute_norms
 
 BATCHES = [np.random.default_rng(seed).integers(0, 256, (6, 8, 8, 3), np.uint8) for seed in range(4)]
 SILENT = Reporter(is_silent=True)
@@ -56,13 +56,13 @@ def test_a_frozen_norm_keeps_its_statistics(freezes):
     assert np.array(norm.moving_mean).any() is np.bool_(not freezes)
 
 
-def test_kept_norms_stay_as_they_came_while_the_convolutions_learn():
+def test_frozen_norms_stay_as_they_came_while_the_convolutions_learn():
     model = build_model("conv 32 | fire 16 32 | gap", 3)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.moving_mean.assign(layer.moving_mean + 0.5)
     before = {weight.path: np.array(weight) for weight in model.weights}
-    keep_norms(model)
+    freeze_norms(model)
     assert photos_for_norms(model, TrainingSettings(norm_photos=512), 40) == 0
     twin = fast_twin(model)
     twin.compile(keras.optimizers.SGD(0.1), "categorical_crossentropy")

@@ -73,6 +73,16 @@ assert min(row["share_of_seconds_waited"] for row in slow.history) > 0.5, slow.h
 assert not [thread for thread in threading.enumerate() if thread.name.startswith("pace")]
 print("done")
 """
+NORMS = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import test_norms as t
+assert t.keras.backend.backend() == "jax"
+t.test_statistics_are_the_mean_of_what_the_batches_give_and_the_weights_stay()
+t.test_photos_of_a_smaller_batch_count_no_more_than_others_and_missing_ones_are_told()
+t.test_statistics_that_take_too_much_memory_stay_as_they_were()
+print("done")
+"""
 AHEAD = """
 import sys, time
 from dataclasses import replace
@@ -134,6 +144,10 @@ def run_on_jax(program: str, folder: Path) -> None:
 @pytest.mark.parametrize("program", [PROGRAM, QUEUED, CLOCK], ids=["resumed", "queued", "by the clock"])
 def test_averaging_checkpoints_resume_and_queued_steps_work_on_jax(program, tmp_path):
     run_on_jax(program, tmp_path)
+
+
+def test_norm_statistics_are_computed_anew_on_jax(tmp_path):
+    run_on_jax(NORMS, tmp_path)
 
 
 def test_waiting_for_photos_is_told_where_keras_takes_them_a_step_ahead(tmp_path):

@@ -24,7 +24,7 @@ from fireweed.errors import RecipeError
 from fireweed.models.registry import find_entry
 from fireweed.recipe import Recipe, with_epochs
 from fireweed.reporting import Reporter, duration
-from fireweed.resolving import MOST_EPOCHS_OF_FEW, Resolved, cached_side
+from fireweed.resolving import MOST_EPOCHS_OF_FEW, Resolved, cached_side, norm_photos
 from fireweed.settings import MOST_EPOCHS, Phase
 from fireweed.text import counted
 from fireweed.training.clock import Budget
@@ -262,7 +262,7 @@ class _Costs:
         decoding = training.seconds(cached_side(recipe))
         self._decoding = decoding if speeds.choice.kind == "cpu" else max(0.0, decoding - steps)
         self.first_validation = validation.seconds(side)
-        seen = validated + min(recipe.training.norm_photos, photos)
+        seen = validated + norm_photos(recipe.training, photos)
         self.finishing = seconds_to_finish(recipe, speeds.classes, seen, forward, speeds.choice)
         self._other_seconds = self.finishing + len(phases) * speeds.first_step + self.first_validation
 

@@ -49,11 +49,11 @@ def build_for_training(recipe: Recipe, classes: int, has_checkpoint: bool = Fals
     has_checkpoint: a checkpoint will replace all weights, so that none need be loaded; that of a frozen net has its
                     head alone.
     """
-    from fireweed.training.norms import keep_norms
+    from fireweed.training.norms import freeze_norms
 
     model, loaded = _built(recipe, classes, has_checkpoint)
-    if recipe.training.norms == "kept":
-        keep_norms(model)
+    if recipe.training.norms == "frozen":
+        freeze_norms(model)
     return model, loaded
 
 
@@ -110,6 +110,7 @@ class TrainingParts:
         settings = recipe.training
         self.validation_labels = validation.labels()
         self._store = open_store()
+        self._mixes_photos = planned_changes(recipe.augment).mixes and not recipe.model.freeze  # features are mixed
         self.plan = Plan(
             settings.seed, [photo.key for photo in training.photos], training.labels(), settings.batch,
             planned_changes(recipe.augment), class_weights, hosts.count, hosts.index,
@@ -153,7 +154,7 @@ class TrainingParts:
         if obstacle(self.training_cache, kind, self.plan.hosts):
             return
         with reporter.bar("photos to the device", self.photos) as bar:
-            resident = Resident(self.training_cache, self.plan.augment.mixes, bar.update)
+            resident = Resident(self.training_cache, self._mixes_photos, bar.update)
         self.training.resident = resident
         reporter.say(f"the {self.photos:,} training photos are on the device ({resident.squares.nbytes / 1e9:.2g} GB)")
 

@@ -128,7 +128,8 @@ def _passes(
     """Return what there are to be features of: the passes of the views by their epoch, and that of validation."""
     _make(folder)
     dtype = backbone.compute_dtype
-    kind = f"{dtype} {digest}"
+    mixes = parts.plan.augment.mixes
+    kind = f"{dtype} {digest}" + (" unmixed" if mixes else "")  # older versions kept features of mixed photos
     batch, steps = parts.training.batch, parts.steps
     sides = recipe.side_of_epochs
     plan = parts.plan.unmixed()  # features are mixed in place of photos

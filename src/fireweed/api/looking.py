@@ -51,7 +51,7 @@ def show_photos(
         raise DataError(f"none of the {failed} photos chosen from {data} can be read; try another --seed")
     if augment:
         plan = Plan(seed, keys, [p.label for p in photos], len(images), planned_changes(settings.augment))
-        rows = plan.rows(seed)
+        rows = (plan.unmixed() if settings.model.freeze else plan).rows(seed)  # of a frozen net features are mixed
         order, partners = ([images[i] for i in indices] for indices in (rows.index[0], rows.partner[0]))
         for index, image in zip(rows.index[0], apply_step(order, rows, 0, side, partners), strict=True):
             images[index] = image

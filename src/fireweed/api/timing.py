@@ -101,11 +101,12 @@ def speed_name(recipe: Recipe, side: int, choice: DeviceChoice) -> str:
     """Return the name under which figures of such steps are remembered: all that they depend on."""
     freeze = recipe.model.freeze
     frozen = f" frozen up to {freeze}" if isinstance(freeze, str) else " frozen" if freeze else ""
+    norms = " norms frozen" if recipe.training.norms == "frozen" else ""
     cpu = next((found for found in choice.found if found.kind == "cpu"), None)
     chip = [choice.name, *(cpu.features if cpu else ()), f"{choice.cores} cores"]
     versions = [f"{name} {installed_version(name)}" for name in dict.fromkeys(("keras", choice.backend))]
     return ", ".join([
-        f"{recipe.model.name}{frozen} {side} px", f"batch {recipe.training.batch}", recipe.training.optimizer,
+        f"{recipe.model.name}{frozen}{norms} {side} px", f"batch {recipe.training.batch}", recipe.training.optimizer,
         recipe.training.precision,
         " ".join(chip), f"kernels {library_name()}", *versions, f"fireweed {__version__}",
     ])  # fmt: skip

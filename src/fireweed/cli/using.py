@@ -96,7 +96,7 @@ def show(
     data: Annotated[str, typer.Argument(help=f"Photos: {DATA_HELP}.")],
     out: Annotated[str, typer.Option(help="The PNG to write.")] = "photos.png",
     augment: Annotated[bool, typer.Option("--augment/--no-augment", help="As training sees them.")] = False,
-    recipe: Annotated[str, typer.Option(help="Whose augmentation and fit.")] = "squeezenet",
+    recipe: Annotated[str, typer.Option(help="Whose augmentation and fit.")] = "firenet",
     count: Annotated[int, typer.Option(min=1, max=400, help="How many photos.")] = 24,
     side: Annotated[int, typer.Option(min=8, max=1024, help="Of each photo in the grid.")] = 160,
     seed: Annotated[int, typer.Option(help="Which photos, and how they are varied.")] = 0,

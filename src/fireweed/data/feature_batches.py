@@ -18,7 +18,8 @@ class FeatureBatches:
 
     The features of a view are those of the photos as the plan changes them in one epoch, in that epoch's order. Another
     epoch has the same features of each photo in its own order, so it draws from every lane as well. Photos are mixed
-    here, by their features, and so anew in every epoch (Verma et al. 2019, https://arxiv.org/abs/1806.05236).
+    here, by their features, and so anew in every epoch: manifold mixup (Verma et al. 2019,
+    https://arxiv.org/abs/1806.05236).
 
     Args:
         photos: the batches of photos that the features were made of.
@@ -45,7 +46,8 @@ class FeatureBatches:
         features = file.read(places[index])
         if self._plan.augment.mixes:
             features, mix = mixed(features, file.read(places[partner]), mix, rows.cutmix[0])
-        return features, *self._photos.targets_and_weights(index, partner, mix, rows.loss_weight[0])
+        loss_weight = rows.weight[0] * self._plan.class_weights(index, partner, mix)
+        return features, *self._photos.targets_and_weights(index, partner, mix, loss_weight)
 
     def _places_in(self, epoch: int) -> np.ndarray:
         """Return where each photo's features are in the view of an epoch."""
@@ -67,8 +69,9 @@ def mixed(
     """
     is_map = features.ndim == 4
     cuts = boxes.any(1) & is_map
-    wide = np.where(cuts, 1, share).astype(np.float32).reshape(-1, *[1] * (features.ndim - 1))
+    wide = share.reshape(-1, *[1] * (features.ndim - 1))
     result, share = others + wide * (features - others), share.copy()
+    result[cuts] = features[cuts]
     if cuts.any():
         height, width = features.shape[1:3]
         cells = np.rint(boxes * np.array([height, width, height, width])).astype(int)

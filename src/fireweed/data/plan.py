@@ -128,13 +128,17 @@ class Plan:
         partner = order[turn_before * self.lanes + lane]
         changes = self._changes(epoch, first_step, len(steps))
         weight = (positions < self.photos).astype(np.float32)
-        loss_weight = weight.copy()
-        if self._class_weights is not None:
-            own, other = self._class_weights[index], self._class_weights[partner]
-            loss_weight *= other + changes["mix"] * (own - other)
+        loss_weight = weight * self.class_weights(index, partner, changes["mix"])
         if self.augment.flip:
             changes["flip"] = ((self._coins[index] + np.uint64(epoch)) & np.uint64(1)).astype(bool)
         return Rows(index=index, weight=weight, loss_weight=loss_weight, partner=partner, **changes)
+
+    def class_weights(self, index: np.ndarray, partner: np.ndarray, mix: np.ndarray) -> np.ndarray:
+        """Return the weights of photos' classes, float32, mixed as the labels are; all arrays of one shape."""
+        if self._class_weights is None:
+            return np.ones_like(mix)
+        own, other = self._class_weights[index], self._class_weights[partner]
+        return other + mix * (own - other)
 
     def of_host(self, host: int) -> "Plan":
         """Return the same table as another host sees it."""

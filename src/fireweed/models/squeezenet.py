@@ -23,7 +23,7 @@ def squeezenet(classes: int, side: int | None, dropout: float = 0.0) -> keras.Mo
 
 
 def firenet(classes: int, side: int | None, dropout: float = 0.0) -> keras.Model:
-    """Build fire modules that see half of the photo's side, wider at the end: a fifth of squeezenet's multiply-adds."""
+    """Build fire modules behind a convolution that halves the photo: a quarter of squeezenet's multiply-adds."""
     photo = photo_input(side)
     x = conv(scaling()(photo), 32, stride=2, name="conv1")
     x = fire(x, 24, 48, name="fire1")

@@ -5,26 +5,29 @@ from collections.abc import Callable, Iterable
 import keras
 import numpy as np
 
-from fireweed.errors import out_of_memory
+from fireweed.errors import ModelError, out_of_memory
 from fireweed.reporting import Reporter
+from fireweed.resolving import norm_photos
 from fireweed.settings import TrainingSettings
 from fireweed.text import counted
 
 
-def keep_norms(model: keras.Model) -> None:
-    """Let a pretrained net's norms keep their statistics and factors, in training too: the convolutions alone learn."""
-    for norm in _norms(model):
+def freeze_norms(model: keras.Model) -> None:
+    """Let a pretrained net's batch norms keep their statistics and factors, in training too; all other layers learn.
+
+    Raises:
+        ModelError: it has none.
+    """
+    norms = _norms(model)
+    if not norms:
+        raise ModelError(f"'{model.name}' has no batch norms to freeze; leave them out (--set training.norms=global)")
+    for norm in norms:
         norm.trainable = False
 
 
 def photos_for_norms(model: keras.Model, settings: TrainingSettings, photos: int) -> int:
-    """Return of how many of so many training photos the statistics are computed at the end; 0: not at all.
-
-    Norms of a frozen part keep what they have. So does an epoch that was picked on validation: other statistics would
-    make another net of it than the one that was judged.
-    """
-    is_picked = settings.keep == "best" or settings.patience > 0
-    return min(settings.norm_photos, photos) if _norms(model) and not is_picked else 0
+    """Return `norm_photos` of the settings for a net that has norms to learn; 0 for others, and for a frozen part."""
+    return norm_photos(settings, photos) if _norms(model) else 0
 
 
 def recompute_norms(model: keras.Model, batches: Iterable[np.ndarray], photos: int, reporter: Reporter) -> None:
@@ -63,19 +66,17 @@ def recompute_norms(model: keras.Model, batches: Iterable[np.ndarray], photos: i
     except Exception as error:
         if not out_of_memory(error):
             raise
-        means = before
+        _put(norms, before)
         reporter.warn(
             "norm statistics stay those of the training: to compute them anew takes more memory than there is"
         )
-        done = photos
+        return
     finally:
         for layer, rate in dropouts:
             layer.rate = rate
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
-    for norm, (mean, variance) in zip(norms, means if done else before, strict=True):
-        norm.moving_mean.assign(mean)
-        norm.moving_variance.assign(variance)
+    _put(norms, means if done else before)
     if done < photos:
         reporter.warn(f"{counted(photos - done, 'photo')} could not be read any more, left out of the norm statistics")
 
@@ -85,12 +86,19 @@ def _statistics(norm: keras.layers.BatchNormalization) -> np.ndarray:
     return np.stack([np.array(norm.moving_mean), np.array(norm.moving_variance)])
 
 
+def _put(norms: Iterable[keras.layers.BatchNormalization], statistics: Iterable[np.ndarray]) -> None:
+    for norm, (mean, variance) in zip(norms, statistics, strict=True):
+        norm.moving_mean.assign(mean)
+        norm.moving_variance.assign(variance)
+
+
 def _look(model: keras.Model) -> Callable[[np.ndarray], object]:
     """Return a function that shows a batch to the model as in training, so that its norms' statistics follow."""
     if keras.backend.backend() != "jax":
         return lambda batch: model(keras.ops.convert_to_tensor(batch), training=True)
     import jax
 
+    followed = {id(variable) for norm in _norms(model) for variable in (norm.moving_mean, norm.moving_variance)}
     # one program: XLA would compile each operation of each shape by itself, which took minutes for Xception on a CPU
     follow = jax.jit(lambda ours, others, batch: model.stateless_call(ours, others, batch, training=True)[1])
 
@@ -98,7 +106,8 @@ def _look(model: keras.Model) -> Callable[[np.ndarray], object]:
         others = model.non_trainable_variables
         values = follow([v.value for v in model.trainable_variables], [v.value for v in others], batch)
         for variable, value in zip(others, values, strict=True):
-            variable.assign(value)
+            if id(variable) in followed:
+                variable.assign(value)
 
     return look
 

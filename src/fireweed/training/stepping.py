@@ -10,7 +10,7 @@ from fireweed.models.pretrained import split_frozen
 from fireweed.models.registry import build_model, find_entry
 from fireweed.recipe import Recipe
 from fireweed.training.engine import fast_twin
-from fireweed.training.norms import keep_norms
+from fireweed.training.norms import freeze_norms
 from fireweed.training.optimizers import build_optimizer
 from fireweed.training.train import compile_model
 
@@ -59,8 +59,8 @@ def make_step(recipe: Recipe, classes: int, side: int, compile: str) -> Callable
     batch, freeze = recipe.training.batch, recipe.model.freeze
     fixed_side = side if find_entry(recipe.model.name).has_flatten else None
     model = build_model(recipe.model.name, classes, fixed_side, freeze=freeze)
-    if recipe.training.norms == "kept":
-        keep_norms(model)
+    if recipe.training.norms == "frozen":
+        freeze_norms(model)
     shape: tuple[int, ...] = (batch, side, side, 3)
     if freeze:
         backbone, model = split_frozen(model, freeze)
