@@ -31,7 +31,7 @@ from typing import Any
 
 from fireweed.api.timing import head_multiply_adds, multiply_adds
 from fireweed.evaluation.metrics import wilson_interval
-from fireweed.recipe import Recipe
+from fireweed.recipe import Recipe, read_recipe
 from fireweed.resolving import view_of_epochs
 from fireweed.run import RunFolder, open_run
 
@@ -125,7 +125,8 @@ def train(job: Job, photos: str, weights: str, runs: Path) -> str:
 def keep(study: str, jobs: list[Job], runs: Path) -> None:
     """Write the figures of all finished runs of a study, and their histories.
 
-    What was written of runs that are no longer in `runs` stays, as long as the study has them with the same settings.
+    What was written of runs that are no longer in `runs` stays, as long as the study has them with the same settings
+    and their recipe is what it was.
     """
     folder = ROOT / "measurements" / "accuracy"
     (folder / study).mkdir(parents=True, exist_ok=True)
@@ -138,7 +139,7 @@ def keep(study: str, jobs: list[Job], runs: Path) -> None:
             if RunFolder(runs / job.name).is_finished:
                 results.append(run_result(job, runs))
                 shutil.copy(runs / job.name / "history.csv", folder / study / f"{job.name}.csv")
-            elif found := before.get(json.dumps([about, job.seed])):
+            elif (found := before.get(json.dumps([about, job.seed]))) and is_of(job, found):
                 results.append(found)
         if results:
             variants.append({**about, **summary(results), "runs": results})
@@ -159,6 +160,15 @@ def kept_before(path: Path) -> dict[str, dict[str, Any]]:
     }
 
 
+def is_of(job: Job, result: dict[str, Any]) -> bool:
+    """Return whether a result is of the recipe as it is today; of older results that is not known."""
+    return result.get("recipe_hash") in (None, recipe_hash(job))
+
+
+def recipe_hash(job: Job) -> str:
+    return read_recipe(job.recipe, job.settings).hash()
+
+
 def run_result(job: Job, runs: Path) -> dict[str, Any]:
     """Return what one run gave and spent."""
     run = open_run(str(runs / job.name))
@@ -172,6 +182,7 @@ def run_result(job: Job, runs: Path) -> dict[str, Any]:
     wall = runs / f"{job.name}.{WALL}"
     return {
         "seed": job.seed,
+        "recipe_hash": recipe_hash(job),
         **{part: found for part in ("validation", "test") if (found := judged(run.path, part))},
         "phases": [phase.model_dump() for phase in recipe.training.phases],
         **spent(recipe, history, photos, costs, heads),

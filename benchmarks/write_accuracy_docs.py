@@ -107,8 +107,8 @@ def common_text(found: dict[str, Any]) -> str:
     runs, photos, accuracy = found["runs"], found["photos"], found["accuracy"]
     mostly, never = len(found["mostly_wrong"]), found["photos_by_wrong_runs"][0]
     return (
-        f"{runs} trainings of Xception (studies {' and '.join(found['studies'])}) gave {accuracy['least']:.1%} to {accuracy['most']:.1%} "
-        f"(mean {accuracy['mean']:.1%}), and the mean of the probabilities of all {runs} gives "
+        f"{runs} trainings of Xception (studies {' and '.join(found['studies'])}) gave {accuracy['least']:.1%} to "
+        f"{accuracy['most']:.1%} (mean {accuracy['mean']:.1%}), and the mean of the probabilities of all {runs} gives "
         f"{found['accuracy_of_mean_probabilities']:.1%}. Of the {photos} photos all of them have {never} right; "
         f"{mostly} ({mostly / photos:.1%}) are wrong in three quarters of the trainings or more.\n"
     )

@@ -1,5 +1,6 @@
 """What a study of accuracies keeps of its runs is what they gave and spent."""
 
+import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -109,3 +110,20 @@ def test_keep_takes_all_variants_of_a_study(monkeypatch, tmp_path, capsys):
     with pytest.raises(SystemExit):
         accuracy.main()
     assert len(kept) == 1 and "--only goes with train" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("kept_hash", "stays"), [("today's", True), ("another", False), (None, True)])
+def test_a_result_stays_without_its_run_while_its_recipe_is_what_it_was(monkeypatch, tmp_path, kept_hash, stays):
+    monkeypatch.setattr(accuracy, "ROOT", tmp_path)
+    (tmp_path / "study.toml").write_text('[[variant]]\nname = "a"\nrecipe = "demo"\nseeds = [1]\n')
+    jobs = accuracy.read_study(tmp_path / "study.toml")
+    result = {"seed": 1, "validation": VALIDATION}
+    if kept_hash:
+        result["recipe_hash"] = accuracy.recipe_hash(jobs[0]) if kept_hash == "today's" else kept_hash
+    path = tmp_path / "measurements" / "accuracy" / "study.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"study": "study", "variants": [
+        {"name": "a", "recipe": "demo", "set": [], "minutes": None, "runs": [result]}]}))  # fmt: skip
+    accuracy.keep("study", jobs, tmp_path / "runs")
+    variants = json.loads(path.read_text())["variants"]
+    assert [variant["runs"] for variant in variants] == ([[result]] if stays else [])

@@ -73,6 +73,10 @@ def test_the_codelabs_net_costs_what_was_counted_elsewhere():
     assert cost.trainable_parameters == 120_613 - 2 * 656  # a mean and a variance for each of 656 channels
 
 
+def test_firenet_costs_about_a_quarter_of_it():
+    assert total_cost(build_model("firenet", 5, 96)).multiply_adds == pytest.approx(632_568_048 / 4 / 4, rel=0.1)
+
+
 def test_xception_at_299_px_costs_the_8_4_billion_of_its_paper():
     assert total_cost(build_model("xception", 1000, None), 299).multiply_adds == pytest.approx(8.4e9, rel=0.01)
 
