@@ -124,8 +124,25 @@ def test_the_kernels_do_the_convolutions_they_fit():
     assert kinds.count("PyFuncStateless") == 16 and "Conv2D" not in kinds  # new norms have no offset, and all fold
 
 
+@pytest.mark.parametrize("name", ["separable", "squeezenet", "mobilenetv2"])
+def test_a_net_in_bfloat16_answers_as_it_does_in_keras_within_what_that_rounds(name):
+    keras.utils.set_random_seed(1)
+    exact = shake(build_model(name, 5, 48))
+    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
+    try:
+        half = build_model(name, 5, 48)
+    finally:
+        keras.mixed_precision.set_dtype_policy("float32")
+    half.set_weights(exact.get_weights())
+    photos = np.random.default_rng(2).integers(0, 256, (8, 48, 48, 3), np.uint8)
+    wanted = np.asarray(exact(photos, training=False))
+    folded, plain = (np.asarray(answer, np.float32) for answer in (folded_answers(half)(photos), half(photos)))
+    assert folded.dtype == np.float32
+    assert np.abs(folded - wanted).max() < 2 * max(np.abs(plain - wanted).max(), 0.004)
+
+
 def test_what_cannot_be_folded_is_left_to_keras():
-    half = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(2, 3, dtype="mixed_bfloat16"), norm()])
+    half = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(2, 3, dtype="mixed_float16"), norm()])
     first = layers.Conv2D(2, 8, data_format="channels_first")
     shared = layers.Conv2D(3, 3, padding="same")
     photo = keras.Input((8, 8, 3))

@@ -10,7 +10,7 @@ On a CPU the compiled kernels do the convolutions that they are faster at.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,13 +77,14 @@ class _Signal:
         """Return the tensor with the map applied."""
         if self.waiting is None:
             return self.tensor
-        scale, offset = (values.astype(np.float32) for values in self.waiting)
-        if can_run() and len(self.tensor.shape) == 4 and self.tensor.shape[-1] % native.LANES == 0:
-            import tensorflow as tf
+        import tensorflow as tf
 
+        scale, offset = (tf.constant(values, self.tensor.dtype) for values in self.waiting)
+        fits = self.tensor.dtype == tf.float32 and len(self.tensor.shape) == 4
+        if can_run() and fits and self.tensor.shape[-1] % native.LANES == 0:
             from fireweed.kernels import operations
 
-            return operations.scale(self.tensor, tf.constant(scale), tf.constant(offset))
+            return operations.scale(self.tensor, scale, offset)
         return self.tensor * scale + offset
 
 
@@ -91,14 +92,15 @@ def folded_answers(model: Any) -> Callable[[Any], Any] | None:
     """Return a compiled function that answers as `model` does in inference, with fewer operations.
 
     It takes photos, uint8 (photos, side, side, 3), as a tensor of TensorFlow, any number of them, and returns the
-    model's outputs; probabilities agree within 1e-4, relative. The weights are those that the model has now.
+    model's outputs, float32; probabilities agree within 1e-4, relative, of nets in bfloat16 within what that rounds.
+    The weights are those that the model has now.
 
     Returns None where nothing is gained or safe: XLA, through which JAX works, fuses norms by itself; a model must be a
-    graph of layers, each called once, in float32, channels last, with a norm or a scaling among them.
+    graph of layers, each called once, in float32 or bfloat16, channels last, with a norm or a scaling among them.
     """
     if keras.backend.backend() != "tensorflow" or not isinstance(model, keras.Model):
         return None
-    graph = plain_graph(model)
+    graph = plain_graph(model, ("float32", "bfloat16"))
     if graph is None:
         return None
     import tensorflow as tf
@@ -111,24 +113,29 @@ def folded_answers(model: Any) -> Callable[[Any], Any] | None:
 
 
 def _answer(graph: Graph, photos: Tensor) -> Tensor:
+    import tensorflow as tf
+
     norms = _norms_of_linear(graph)
     taken_up = {id(norm) for norm in norms.values()}
     signals = {id(graph.photos): _Signal(photos)}
     for call in graph.calls:
         given = keras.tree.map_structure(lambda tensor: signals[id(tensor)], call.given)
         signals[id(call.result)] = given if id(call) in taken_up else _passed(call, given, norms)
-    return signals[id(graph.answers)].applied()
+    return tf.cast(signals[id(graph.answers)].applied(), tf.float32)
 
 
-def plain_graph(model: keras.Model) -> Graph | None:
-    """Return the graph of a model; None where it is such that nothing can be folded safely."""
+def plain_graph(model: keras.Model, dtypes: Collection[str] = ("float32",)) -> Graph | None:
+    """Return the graph of a model; None where it is such that nothing can be folded safely.
+
+    dtypes: in which its layers may compute.
+    """
     if any(len(getattr(model, ends, ())) != 1 for ends in ("inputs", "outputs")):  # a subclass may have none
         return None
     whole = keras.Model(model.inputs[0], model.outputs[0])  # a Sequential becomes a graph like the others
     nodes = [node for same_depth in whole._nodes_by_depth.values() for node in same_depth if not node.is_input]
     by_layer = {id(node.operation): node for node in nodes}
     is_plain = len(by_layer) == len(nodes)  # none is called twice
-    if not is_plain or whole.inputs[0].dtype != "float32" or not all(_is_plain(node) for node in nodes):
+    if not is_plain or whole.inputs[0].dtype != "float32" or not all(_is_plain(node, dtypes) for node in nodes):
         return None
     in_order = [by_layer[id(layer)] for layer in whole.operations if id(layer) in by_layer]
     calls = [Call(node.operation, node.arguments.args[0], node.outputs[0]) for node in in_order]
@@ -136,10 +143,10 @@ def plain_graph(model: keras.Model) -> Graph | None:
     return Graph(whole.inputs[0], calls, whole.outputs[0]) if has_maps else None
 
 
-def _is_plain(node: Any) -> bool:
-    """Return whether a call makes one tensor of tensors alone, by a layer in float32 with the weights of its kind."""
+def _is_plain(node: Any, dtypes: Collection[str]) -> bool:
+    """Return whether a call makes one tensor of tensors alone, by a layer with the weights of its kind."""
     layer, arguments = node.operation, node.arguments
-    if not isinstance(layer, keras.Layer) or layer.compute_dtype != "float32":
+    if not isinstance(layer, keras.Layer) or layer.compute_dtype not in dtypes:
         return False
     if layer.quantization_mode is not None or getattr(layer, "lora_enabled", False):  # it has others
         return False
@@ -234,12 +241,13 @@ def _through_linear(layer: keras.Layer, given: _Signal, norm: Map | None) -> _Si
         scale, offset = norm
         by_output = scale.reshape(kernels[-1].shape[-2:]) if type(layer) is layers.DepthwiseConv2D else scale
         kernels, bias = [*kernels[:-1], kernels[-1] * by_output], bias * scale + offset
-    constants = [kernel.astype(np.float32) for kernel in kernels]
+    dtype = layer.compute_dtype
+    tensor, constants = tf.cast(tensor, dtype), [tf.constant(kernel, dtype) for kernel in kernels]
     if can_run() and convolution_fits(layer):
         from fireweed.kernels import operations
 
         relu = layer.activation is keras.activations.relu
-        return _Signal(operations.convolve(tensor, tf.constant(constants[0]), tf.constant(bias, tf.float32), relu))
+        return _Signal(operations.convolve(tensor, constants[0], tf.constant(bias, dtype), relu))
     if type(layer) is layers.Dense:
         tensor = tf.matmul(tensor, constants[0])
     else:
@@ -250,7 +258,7 @@ def _through_linear(layer: keras.Layer, given: _Signal, norm: Map | None) -> _Si
         }[type(layer)]
         settings = {"strides": layer.strides, "padding": layer.padding, "dilation_rate": layer.dilation_rate}
         tensor = convolve(tensor, *constants, data_format="channels_last", **settings)
-    return _Signal(layer.activation(tf.nn.bias_add(tensor, bias.astype(np.float32))))
+    return _Signal(layer.activation(tf.nn.bias_add(tensor, tf.constant(bias, dtype))))
 
 
 def _is_exact(layer: keras.Layer, offset: np.ndarray) -> bool:
