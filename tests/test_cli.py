@@ -101,7 +101,7 @@ def test_the_bundle_opens_where_fireweed_cannot_be_imported(trained, tmp_path):
         "import sys; sys.modules['fireweed'] = None\n"
         "import keras, numpy as np, json\n"
         f"m = keras.models.load_model({str(trained / 'model.keras')!r}, compile=False, safe_mode=True)\n"
-        "x = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype('float32')\n"
+        "x = np.random.default_rng(0).integers(0, 256, (2, *m.input_shape[1:])).astype('float32')\n"
         "print(json.dumps(np.asarray(m(x)).tolist()))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
