@@ -159,8 +159,8 @@ class TrainingSettings(Table):
               changed the less the more general it is (Howard and Ruder 2018, https://arxiv.org/abs/1801.06146).
     momentum: of sgd and lars; adam, adamw and lamb have moments of their own, muon keeps 0.95.
     norms:    "frozen": a pretrained net's batch norms keep the statistics and factors that came with its weights. Else
-              of which photos they take them where several devices share a batch: "global", of the whole
-              batch, as on one device; "replica", of each device's share, which TensorFlow can and is somewhat faster.
+              of which photos they take them where several devices share a batch: "global", of the whole batch, as on
+              one device; "replica", of each device's share, which TensorFlow can and is somewhat faster.
     norm_photos: training photos, as evaluation has them, from which the norm statistics of the weights that are kept
               are computed anew at the end; 0 keeps those that training gave. So do frozen norms, and an epoch that was
               picked on validation (keep = "best"), whose accuracy is then that of the very net that is kept. See

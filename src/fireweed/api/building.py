@@ -99,6 +99,7 @@ class TrainingParts:
     hosts:         of several hosts each reads and makes its own share of every batch.
 
     plan: of all epochs. training, validation: the batches of both parts.
+    photo_plan: how photos themselves are changed; of a frozen net features are mixed in their place.
     chance: share of the most frequent class among the training photos.
     """
 
@@ -110,11 +111,11 @@ class TrainingParts:
         settings = recipe.training
         self.validation_labels = validation.labels()
         self._store = open_store()
-        self._mixes_photos = planned_changes(recipe.augment).mixes and not recipe.model.freeze  # features are mixed
         self.plan = Plan(
             settings.seed, [photo.key for photo in training.photos], training.labels(), settings.batch,
             planned_changes(recipe.augment), class_weights, hosts.count, hosts.index,
         )  # fmt: skip
+        self.photo_plan = self.plan.unmixed() if recipe.model.freeze else self.plan
         own = evaluation_rows(len(validation), settings.batch, hosts.count, hosts.index).index
         self.training_cache = SquareCache(
             training.photos, cached_side(recipe), recipe.data.fit, store=self._store, own=self.plan.own_photos()
@@ -154,7 +155,7 @@ class TrainingParts:
         if obstacle(self.training_cache, kind, self.plan.hosts):
             return
         with reporter.bar("photos to the device", self.photos) as bar:
-            resident = Resident(self.training_cache, self._mixes_photos, bar.update)
+            resident = Resident(self.training_cache, self.photo_plan.augment.mixes, bar.update)
         self.training.resident = resident
         reporter.say(f"the {self.photos:,} training photos are on the device ({resident.squares.nbytes / 1e9:.2g} GB)")
 

@@ -132,7 +132,6 @@ def _passes(
     kind = f"{dtype} {digest}" + (" unmixed" if mixes else "")  # older versions kept features of mixed photos
     batch, steps = parts.training.batch, parts.steps
     sides = recipe.side_of_epochs
-    plan = parts.plan.unmixed()  # features are mixed in place of photos
 
     def shape(side: int) -> tuple[int, ...]:
         return tuple(backbone.compute_output_shape((1, side, side, 3))[1:])
@@ -144,7 +143,7 @@ def _passes(
         first_step = epoch * steps
         return _Pass(
             file, side,
-            lambda first, last: parts.training.training(plan, side, first_step + first, first_step + last),
+            lambda first, last: parts.training.training(parts.photo_plan, side, first_step + first, first_step + last),
         )  # fmt: skip
 
     side = recipe.evaluation_side

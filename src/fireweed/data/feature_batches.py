@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fireweed.data.augment import pixel_box
 from fireweed.data.feature_file import FeatureFile
 from fireweed.data.pipeline import Batches
 from fireweed.data.plan import Plan, evaluation_rows
@@ -67,18 +68,15 @@ def mixed(
     boxes:            (batch, 4), y0, x0, y1, x1 in fractions: what of a map is the other's; all zeros, and where
                       features have no place, both are blended.
     """
-    is_map = features.ndim == 4
-    cuts = boxes.any(1) & is_map
     wide = share.reshape(-1, *[1] * (features.ndim - 1))
     result, share = others + wide * (features - others), share.copy()
-    result[cuts] = features[cuts]
-    if cuts.any():
+    if features.ndim == 4:
         height, width = features.shape[1:3]
-        cells = np.rint(boxes * np.array([height, width, height, width])).astype(int)
-        for i in np.flatnonzero(cuts):
-            y0, x0, y1, x1 = cells[i]
-            result[i, y0:y1, x0:x1] = others[i, y0:y1, x0:x1]
-            share[i] = 1 - (y1 - y0) * (x1 - x0) / (height * width)
+        for i in np.flatnonzero(boxes.any(axis=1)).tolist():
+            rows, columns = pixel_box(boxes[i], height, width)
+            result[i] = features[i]
+            result[i, rows, columns] = others[i, rows, columns]
+            share[i] = 1 - (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
     return result, share
 
 

@@ -76,7 +76,8 @@ def recompute_norms(model: keras.Model, batches: Iterable[np.ndarray], photos: i
             layer.rate = rate
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
-    _put(norms, means if done else before)
+    if done:
+        _put(norms, means)
     if done < photos:
         reporter.warn(f"{counted(photos - done, 'photo')} could not be read any more, left out of the norm statistics")
 
