@@ -1,6 +1,7 @@
 """Train the variants of a study, over seeds, and keep what each run gave.
 
-    python benchmarks/accuracy.py train STUDY PHOTOS [--jobs N] [--runs FOLDER] [--weights FILE] [--only WORD]
+    python benchmarks/accuracy.py train STUDY PHOTOS [--jobs N] [--runs FOLDER] [--weights FILE]
+                                                [--only WORD] [--seeds N ...]
     python benchmarks/accuracy.py keep STUDY [--runs FOLDER]
 
 STUDY is a file below benchmarks/studies. `train` runs `fireweed train` for each variant and seed, and goes on where it
@@ -66,10 +67,14 @@ def main() -> None:
     arguments.add_argument("--runs", type=Path, default=ROOT / "runs")
     arguments.add_argument("--weights", default="imagenet", help="for variants that start from ImageNet weights")
     arguments.add_argument("--only", default="", help="train the variants whose name holds this")
+    arguments.add_argument("--seeds", type=int, nargs="+", help="train these seeds of them, not all")
     asked = arguments.parse_args()
-    if asked.only and asked.what == "keep":
-        arguments.error("--only goes with train; keep writes all that a study's finished runs gave into one file")
-    jobs = [job for job in read_study(asked.study) if asked.only in job.variant]
+    if (asked.only or asked.seeds) and asked.what == "keep":
+        arguments.error("--only and --seeds go with train; keep writes all that a study's finished runs gave")
+    jobs = [
+        job for job in read_study(asked.study)
+        if asked.only in job.variant and job.seed in (asked.seeds or [job.seed])
+    ]  # fmt: skip
     runs = asked.runs / asked.study.stem
     if asked.what == "train":
         runs.mkdir(parents=True, exist_ok=True)

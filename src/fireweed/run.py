@@ -189,7 +189,7 @@ class RunFolder:
         return self._csv("photos.csv", PHOTO_COLUMNS)
 
     def history(self) -> list[dict[str, float]]:
-        """Return the rows of history.csv as numbers, without the figures that an older version did not take."""
+        """Return the rows of history.csv as numbers, without figures that were not taken."""
         rows = self._csv("history.csv", ("epoch",))
         try:
             return [{name: float(value) for name, value in row.items() if value != ""} for row in rows]

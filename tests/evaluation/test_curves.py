@@ -36,7 +36,7 @@ def test_change_of_side_is_marked_where_it_happens() -> None:
 
 def test_rows_read_as_text_and_figures_that_do_not_exist_leave_gaps() -> None:
     rows = [{key: str(value) for key, value in row.items()} for row in history(6)]
-    rows[2]["val_loss"] = ""
+    rows[2]["val_loss"] = "nan"
     rows[3]["loss"] = "nan"
     drawn = str(loss_curve(rows))
     assert "nan" not in drawn
@@ -44,6 +44,15 @@ def test_rows_read_as_text_and_figures_that_do_not_exist_leave_gaps() -> None:
     assert "<svg" in accuracy_curve(history(1))
     assert loss_curve([]) == ""
     assert loss_curve([{"epoch": 1, "loss": None, "val_loss": float("inf")}]) == ""
+
+
+def test_a_line_joins_the_epochs_that_were_validated() -> None:
+    rows = [dict(row) for row in history(6)]
+    for epoch in (0, 2, 3):
+        del rows[epoch]["val_loss"]
+    drawn = str(loss_curve(rows))
+    assert drawn.count("<polyline") == 2
+    assert len(line(drawn, "validation")) == 3 and len(line(drawn, "training")) == 6
 
 
 def test_one_bad_epoch_does_not_flatten_the_loss() -> None:

@@ -107,7 +107,8 @@ def _by_epoch(
     for epoch, words in side_changes(history):
         chart.add_mark(epoch if epoch == low else epoch - 0.5, words)
     for column, name in ((figure, "training"), (f"val_{figure}", "validation")):
-        runs = _unbroken(epochs, [number(row.get(column)) for row in history])
+        rows = [row for row in history if row.get(column) not in (None, "")]  # some epochs are not validated
+        runs = _unbroken([number(row.get("epoch")) for row in rows], [number(row.get(column)) for row in rows])
         for run in runs:
             chart.add_line(run, name)
         if len(history) <= _MOST_DOTS:

@@ -30,16 +30,22 @@ class Course(keras.callbacks.Callback):
 
     learning_rate: what the optimizer takes: a rate for every step, float32 of shape (steps,), or the first rate.
     epoch_steps:   steps that the epoch under way, or the next one, is expected to have.
+    validated:     the epochs, counted from 1, after which the net is validated, as Keras's `fit` takes them.
+
+    validate_every: epochs from one validation to the next; after the last epoch there is always one.
     """
 
     learning_rate: np.ndarray | float
 
-    def __init__(self, recipe: Recipe, steps: int, rates: np.ndarray) -> None:
+    def __init__(self, recipe: Recipe, steps: int, rates: np.ndarray, validate_every: int = 1) -> None:
         super().__init__()
         self._phases = recipe.training.phases
         self._total = recipe.total_epochs
         self._steps = self.epoch_steps = steps
         self._rates = self.learning_rate = rates
+        self.validated: int | list[int] = 1  # Keras's word for all
+        if validate_every > 1:
+            self.validated = sorted({*range(validate_every, self._total, validate_every), self._total})
 
     def next_stretch(self, epochs_done: int, step: int = 0) -> Stretch | None:
         """Return what comes after so many epochs; None after the last.
@@ -60,6 +66,10 @@ class Course(keras.callbacks.Callback):
     def rate_after(self, steps: int) -> float:
         """Return the rate of the step that comes after so many; after the last one it stays."""
         return float(self._rates[min(steps, len(self._rates) - 1)])
+
+    def is_validated(self, epoch: int) -> bool:
+        """Return whether the net is validated after an epoch, counted from 1."""
+        return self.validated == 1 or (isinstance(self.validated, list) and epoch in self.validated)
 
     def epoch_name(self, epoch: int) -> str:
         """Return the epoch's number, counted from 1, as people read it."""

@@ -134,5 +134,5 @@ def is_stuck(rows: list[dict[str, Any]], chance: float, photos: int, validated: 
 
     losses = np.array([row["loss"] for row in rows])
     has_fallen = losses[1:].min(initial=np.inf) < FALLEN * losses[0]
-    learns = any(is_above(row["accuracy"], photos) or is_above(row["val_accuracy"], validated) for row in rows)
+    learns = any(is_above(row["accuracy"], photos) or is_above(row.get("val_accuracy", 0.0), validated) for row in rows)
     return not (learns or has_fallen)

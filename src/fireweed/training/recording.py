@@ -106,7 +106,7 @@ class Recorder(keras.callbacks.Callback):
             raise RunError(f"the checkpoint is of epoch {epochs} but holds {len(self.rows)} rows of history")
 
     def write_history(self) -> None:
-        """Write history.csv, a row an epoch; a figure that an older version did not take stays empty."""
+        """Write history.csv, a row an epoch; a figure that was not taken stays empty."""
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()
@@ -140,11 +140,17 @@ class Recorder(keras.callbacks.Callback):
             self._bar.update(self.step, words + self._shown(now, logs))
 
     def on_test_begin(self, logs: dict | None = None) -> None:
+        self._end_steps()
+
+    def _end_steps(self) -> None:
         self._end_pace()
         self._trained = time.monotonic()
         self.is_trained = True
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        is_validated = "val_accuracy" in (logs or {})
+        if not is_validated:
+            self._end_steps()
         self.close()
         values = {name: float(value) for name, value in (logs or {}).items()}
         now = time.monotonic()
@@ -152,7 +158,7 @@ class Recorder(keras.callbacks.Callback):
         self._work_seconds += part.warm_seconds + now - self._trained
         self._work_done += self.side**2
         row: dict[str, Any] = {"epoch": epoch + 1, "side": self.side, "steps": self.step}
-        row |= {name: values[name] for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
+        row |= {name: values[name] for name in COLUMNS if name in values}
         row["learning_rate"] = self._course.rate_of_epoch(epoch)
         photos = self._data.photos / self._data.steps
         row["images_per_second"] = round(photos * self.step / max(part.seconds, 1e-9), 2)
@@ -162,10 +168,12 @@ class Recorder(keras.callbacks.Callback):
         self.speeds.add(self.side, part.warm_steps, part.warm_steps * photos, part.warm_seconds)
         self.steps_done += self.step
         self.step, self.is_trained, self._before = 0, False, PartOfEpoch()
-        self._judge(values["val_accuracy"])
+        if is_validated:
+            self._judge(values["val_accuracy"])
+        judged = f"validation {row['val_accuracy']:.3f}  " if is_validated else ""
         self._reporter.say(
             f"epoch {self._course.epoch_name(epoch + 1)}  {self.side} px  loss {row['loss']:.3f}  accuracy "
-            f"{row['accuracy']:.3f}  validation {row['val_accuracy']:.3f}  {row['images_per_second']:.0f} images/s  "
+            f"{row['accuracy']:.3f}  {judged}{row['images_per_second']:.0f} images/s  "
             f"{duration(row['seconds'])}, {duration(self._left_after())} left"
         )
 

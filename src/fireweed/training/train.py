@@ -36,7 +36,7 @@ from fireweed.training.recording import Recorder
 from fireweed.training.saving import Saver, found_checkpoint
 from fireweed.training.schedules import learning_rates
 from fireweed.training.seeding import set_seeds
-from fireweed.training.validating import validate
+from fireweed.training.validating import validate, validate_every
 
 
 @dataclass
@@ -150,8 +150,9 @@ class _Work:
         self._model, self._data, self._reporter, self._hosts, self.folder = model, data, reporter, hosts, folder
         self._settings = settings = recipe.training
         recipe = _at_lower_rate(recipe, 0.5 ** len(lowered))
+        every = 1 if budget else validate_every(settings, data.photos, data.validated)
         self._course = (
-            Course(recipe, data.steps, learning_rates(recipe, data.steps)) if budget is None
+            Course(recipe, data.steps, learning_rates(recipe, data.steps), every) if budget is None
             else ClockCourse(recipe, data.steps, budget)
         )  # fmt: skip
         set_seeds(settings.seed)  # the twin's drop-outs draw their seeds when they are made
@@ -184,6 +185,11 @@ class _Work:
 
     def fit(self) -> None:
         """Train to the end."""
+        if self._course.validated != 1:
+            self._reporter.say(
+                f"some epochs only are validated, the last among them: for {self._data.photos:,} photos to train on, "
+                f"{self._data.validated:,} of validation are many"
+            )
         _fit_stretches(self._twin, self._optimizer, self._settings, self._data, self.folder, self._watchers)
 
     def outcome(self) -> Outcome:
@@ -242,9 +248,10 @@ def _fit_stretches(
             callbacks.append(tensorboard(folder / "logs", lambda: course.rate_after(recorder.steps_done)))
         try:
             if recorder.is_trained:
-                validate(twin, data.validation, recorder.epochs_done, callbacks, save.metrics)
+                validation = data.validation if course.is_validated(recorder.epochs_done + 1) else None
+                validate(twin, validation, recorder.epochs_done, callbacks, save.metrics)
             else:
-                _fit(twin, data, stretch, recorder, callbacks)
+                _fit(twin, data, stretch, recorder, callbacks, course.validated)
         except Exception as error:
             raise data.failure() or disk_full(error, folder) or out_of_memory(error) or error from error
         finally:
@@ -253,7 +260,7 @@ def _fit_stretches(
 
 def _fit(
     twin: keras.Model, data: TrainingInput, stretch: Stretch, recorder: Recorder,
-    callbacks: list[keras.callbacks.Callback],
+    callbacks: list[keras.callbacks.Callback], validated: int | list[int],
 ) -> None:  # fmt: skip
     """Train whole epochs up to the end of a stretch, or the rest of one."""
     epoch_steps = stretch.epoch_steps - recorder.step
@@ -265,6 +272,7 @@ def _fit(
         epochs=stretch.last_epoch,
         steps_per_epoch=epoch_steps,
         validation_data=data.validation,
+        validation_freq=validated,
         shuffle=False,  # the plan has seen to it
         verbose=0,
         callbacks=PromptCallbacks(callbacks, add_history=True, model=twin) if queues_steps() else callbacks,

@@ -1,17 +1,31 @@
-"""The end of an epoch that was stopped after its last step: Keras's `fit` cannot begin there."""
+"""When the net is validated; and the end of an epoch that was stopped after its last step."""
 
 from typing import Any
 
 import keras
+
+from fireweed.settings import TrainingSettings
+
+
+def validate_every(training: TrainingSettings, photos: int, validated: int) -> int:
+    """Return how many epochs lie between two validations, so that these see no more photos than training does.
+
+    It matters where few photos are trained on, for many epochs, and many kept for validation. Where an epoch is to be
+    picked, all are validated.
+
+    photos: trained on in an epoch. validated: validation photos.
+    """
+    is_picked = training.keep == "best" or training.patience > 0
+    return 1 if is_picked else max(1, -(-validated // max(photos, 1)))
 
 
 def validate(
     twin: keras.Model, validation: Any, epoch: int, callbacks: list[keras.callbacks.Callback],
     metrics: list[keras.Metric],
 ) -> None:  # fmt: skip
-    """Do what `fit` does after the last step of an epoch.
+    """Do what `fit` does after the last step of an epoch, and cannot begin with.
 
-    validation: what Keras's `evaluate` takes.
+    validation: what Keras's `evaluate` takes; None: this epoch is not validated.
     epoch:      epochs that are done.
     metrics:    in which loss and accuracy of the epoch add up; a callback puts them back when the epoch begins.
     """
@@ -21,8 +35,9 @@ def validate(
     twin.reset_metrics()
     watched.on_epoch_begin(epoch)
     logs = {metric.name: float(metric.result()) for metric in metrics}
-    validated = twin.evaluate(validation, verbose=0, callbacks=watched, return_dict=True)
-    logs |= {f"val_{name}": value for name, value in validated.items()}
+    if validation is not None:
+        validated = twin.evaluate(validation, verbose=0, callbacks=watched, return_dict=True)
+        logs |= {f"val_{name}": value for name, value in validated.items()}
     watched.on_epoch_end(epoch, logs)
     watched.on_train_end(logs)
 
