@@ -10,7 +10,7 @@ import pytest
 from keras import layers
 from rich.console import Console
 
-from fireweed.api import TrainRequest, evaluate_run, featuring, train_run
+from fireweed.api import TrainRequest, evaluate_run, feature_room, featuring, train_run
 from fireweed.api.building import TrainingParts
 from fireweed.api.featuring import train_head
 from fireweed.api.preparing import prepare_data
@@ -201,14 +201,14 @@ def test_the_room_that_features_take_is_told_and_too_little_is_refused_beforehan
     blocks = 2 * -(-len(catalog.part("train")) // 8) + -(-len(catalog.part("validation")) // 8)
     needed = blocks * (4 + 8 * 8 * 4)
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(featuring.shutil, "disk_usage", lambda path: usage._replace(free=needed - 1))
+    monkeypatch.setattr(feature_room.shutil, "disk_usage", lambda path: usage._replace(free=needed - 1))
     with pytest.raises(FireweedError, match=r"features of 2 views take 0\.0 MB more in .*fewer views"):
         head_trained(tmp_path / "run", asked, catalog)
     assert not shown
-    monkeypatch.setattr(featuring.shutil, "disk_usage", lambda path: usage._replace(free=needed))
+    monkeypatch.setattr(feature_room.shutil, "disk_usage", lambda path: usage._replace(free=needed))
     head_trained(tmp_path / "run", asked, catalog, Reporter(Console(file=said, width=200)))
     assert "features of 2 views take 0.0 MB of disk" in said.getvalue()
-    monkeypatch.setattr(featuring.shutil, "disk_usage", lambda path: usage._replace(free=0))
+    monkeypatch.setattr(feature_room.shutil, "disk_usage", lambda path: usage._replace(free=0))
     head_trained(tmp_path / "run", asked, catalog)  # nothing is missing
 
 

@@ -1,6 +1,7 @@
 """The recipe of a run with every number decided: by the photos, by the machine, or by how the run began."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fireweed.data.catalog import Catalog
@@ -43,25 +44,39 @@ def gone_on(
 
 
 def by_machine(
-    resolved: Resolved, asked: Recipe, request: "TrainRequest", catalog: Catalog, choice: DeviceChoice, started: float,
-    reporter: Reporter,
+    resolved: Resolved, asked: Recipe, request: "TrainRequest", catalog: Catalog, choice: DeviceChoice, folder: Path,
+    started: float, reporter: Reporter,
 ) -> tuple[Resolved, "Budget | None"]:  # fmt: skip
-    """Return the recipe with every number decided, and the time that --minutes gives."""
+    """Return the recipe with every number decided, and the time that --minutes gives; folder: that of the run."""
     from fireweed.api.compiling import with_compile
 
     resolved = with_compile(
         resolved, len(catalog.classes), len(catalog.part("train")), choice, is_repeatable=request.deterministic,
         may_try=request.minutes is None, reporter=reporter,
     )  # fmt: skip
-    if request.minutes is not None:
-        from fireweed.api.budget import fit_to_minutes
-        from fireweed.api.feature_time import fit_views_to_minutes
+    if asked.model.freeze:
+        return _with_views(resolved, asked, request, catalog, choice, folder, started, reporter), None
+    if request.minutes is None:
+        return resolved, None
+    from fireweed.api.budget import fit_to_minutes
 
-        keeps_sides = asked.training.side is not None
-        given = (catalog, request.minutes, started, keeps_sides, choice, reporter)
-        if not asked.model.freeze:
-            return fit_to_minutes(resolved, *given)
-        # a recipe's own views are for no time in particular
-        is_given = any(setting.partition("=")[0].strip() == "training.views" for setting in request.settings)
-        return fit_views_to_minutes(resolved, *given, most_views=asked.training.views if is_given else 0), None
-    return resolved, None
+    keeps_sides = asked.training.side is not None
+    return fit_to_minutes(resolved, catalog, request.minutes, started, keeps_sides, choice, reporter)
+
+
+def _with_views(
+    resolved: Resolved, asked: Recipe, request: "TrainRequest", catalog: Catalog, choice: DeviceChoice, folder: Path,
+    started: float, reporter: Reporter,
+) -> Resolved:  # fmt: skip
+    """Return the recipe of a frozen net with as many views as there is time and room for, or as --set asks for."""
+    from fireweed.api.feature_room import fit_views_to_disk
+    from fireweed.api.feature_time import fit_views_to_minutes
+
+    # a recipe's own views are for no time and no disk in particular
+    is_given = any(setting.partition("=")[0].strip() == "training.views" for setting in request.settings)
+    if request.minutes is not None:
+        resolved = fit_views_to_minutes(
+            resolved, catalog, request.minutes, started, asked.training.side is not None, choice, reporter,
+            most_views=asked.training.views if is_given else 0,
+        )  # fmt: skip
+    return resolved if is_given else fit_views_to_disk(resolved, catalog, folder)

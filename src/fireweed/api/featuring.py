@@ -1,7 +1,6 @@
 """The training of a frozen net: its backbone computes features of the photos once, and the head learns from them."""
 
 import hashlib
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fireweed.api.building import TrainingParts
+from fireweed.api.feature_room import check_room
 from fireweed.api.timing import speed_name
 from fireweed.data.feature_batches import FeatureBatches, evaluation_features
 from fireweed.data.feature_file import FeatureFile
@@ -63,7 +63,7 @@ def train_head(
     passes, validation = _passes(backbone, digest, recipe, parts, folder.file("features"))
     wanted = [*passes.values(), validation]
     missing = [one.file.missing() for one in wanted]
-    _check_room(wanted, missing, folder.file("features"), reporter)
+    check_room([one.file for one in wanted], missing, folder.file("features"), reporter)
     rates = _compute(wanted, missing, backbone, parts, reporter)
     for side, rate in rates.items():
         remember(speed_name(recipe, side, choice), {"forward": rate})
@@ -152,29 +152,6 @@ def _passes(
     file = FeatureFile(path, f"{kind} validation {side} px", photos, batch, shape(side), dtype)
     views = {epoch: view(epoch) for epoch in dict.fromkeys(view_of_epochs(recipe.training))}
     return views, _Pass(file, side, parts.validation.evaluation)
-
-
-def _check_room(passes: list[_Pass], missing: list[list[int]], folder: Path, reporter: Reporter) -> None:
-    """Say how much disk the features take.
-
-    Raises:
-        FireweedError: there is less than is missing.
-    """
-    needed = sum(one.file.block_bytes * len(blocks) for one, blocks in zip(passes, missing, strict=True))
-    total = sum(one.file.block_bytes * one.file.blocks for one in passes)
-    views = counted(len(passes) - 1, "view")
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise FireweedError(
-            f"the features of {views} take {_size(needed)} more in {folder}, where {_size(free)} are free; make room, "
-            "or train on fewer views (--set training.views=N)"
-        )
-    if needed:
-        reporter.say(f"features of {views} take {_size(total)} of disk until the run has finished")
-
-
-def _size(count: float) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def _compute(

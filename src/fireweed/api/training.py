@@ -165,7 +165,9 @@ def _carry_out(
         if begun:
             resolved, budget = gone_on(fresh, begun, request, prepared.catalog, choice, started)
         else:
-            resolved, budget = by_machine(fresh, facts.asked, request, prepared.catalog, choice, started, reporter)
+            resolved, budget = by_machine(
+                fresh, facts.asked, request, prepared.catalog, choice, folder.path, started, reporter
+            )
         recipe = resolved.recipe if hosts.count == 1 else checked(hosts.settle(lambda: _plain(resolved.recipe)))
         for note in (*resolved.notes, *layout.notes):
             reporter.say(note)
