@@ -1,4 +1,4 @@
-"""Write the tables of docs/accuracy.md, between its marks, from measurements/accuracy.
+"""Write the tables of docs/accuracy.md, between its marks, and its plot, from measurements/accuracy.
 
     python benchmarks/write_accuracy_docs.py [--check]
 
@@ -12,8 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import accuracy_plots
 from fireweed.text import counted
-from marked import fill, told
+from marked import fill, only_checks, told
 from speed_tables import NONE, table
 
 ROOT = Path(__file__).parents[1]
@@ -22,6 +23,7 @@ COMMON_MARKS = re.compile(r"(<!-- common errors -->\n).*?(<!-- /common errors --
 FAST_MARKS = re.compile(r"(<!-- fast -->\n).*?(<!-- /fast -->)", re.DOTALL)
 CODELAB_EPOCHS = 35
 DOCUMENT = ROOT / "docs" / "accuracy.md"
+PLOT = ROOT / "docs" / "images" / "accuracy-minutes.svg"
 GOALS = {  # validation accuracy, mean over the seeds
     "squeezenet": 0.88, "xception": 0.965, "frozen": 0.93, "fast": 0.80, "few": 0.88,
     "squeezenet-codelab": (0.76, 0.83),
@@ -36,7 +38,12 @@ def main() -> int:
         fill(DOCUMENT, FAST_MARKS, lambda _: fast_text(read("recipes"), stock_rates())),
         fill(DOCUMENT, COMMON_MARKS, lambda _: common_text(read("common-errors"))),
     ]
-    return told([DOCUMENT.name] if any(is_stale) else [], "accuracy figures up to date")
+    stale = [DOCUMENT.name] if any(is_stale) else []
+    if not accuracy_plots.is_current(study := read("minutes"), PLOT):
+        stale.append(PLOT.name)
+        if not only_checks():
+            accuracy_plots.draw(study, PLOT)
+    return told(stale, "accuracy figures up to date")
 
 
 def read(study: str) -> dict[str, Any]:

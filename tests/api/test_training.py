@@ -79,6 +79,16 @@ def test_the_net_of_the_best_epoch_is_the_one_that_was_validated(make_photos, tm
     assert evaluation["loss"] == pytest.approx(folder.history()[kept - 1]["val_loss"], rel=1e-3)
 
 
+def test_a_few_photos_are_not_validated_on_many_in_every_epoch(make_photos, tmp_path):
+    settings = ("data.photos_per_class=3", "training.norm_photos=0")
+    folder, said = train(make_photos({"a": 30, "b": 30}), tmp_path / "run", epochs=5, settings=settings)
+    judged = [row.get("val_accuracy") for row in folder.history()]
+    assert judged[0] is None and judged[-1] is not None and "6 photos to train on" in said
+    evaluation, _ = evaluate_run(folder.path, None, "validation", Reporter(is_silent=True))
+    assert evaluation["accuracy"] == pytest.approx(judged[-1], abs=1e-6)
+    assert folder.file("report.html").is_file()
+
+
 def test_features_that_a_killed_run_left_behind_go_when_it_is_met_finished(make_photos, tmp_path):
     data = make_photos({"a": 8, "b": 8})
     folder, _ = train(data, tmp_path / "run", epochs=1)

@@ -124,7 +124,10 @@ def test_all_sections_are_there(page: Page) -> None:
 
 
 def test_nothing_reads_nan_where_figures_do_not_exist() -> None:
-    rows = [{"epoch": "1", "side": "96", "loss": "nan", "accuracy": "", "val_loss": None, "learning_rate": "inf"}]
+    rows = [
+        {"epoch": "1", "side": "96", "loss": "nan", "accuracy": "", "val_loss": None, "learning_rate": "inf"},
+        {"epoch": 2.0, "side": 96.0, "loss": 0.5, "accuracy": 0.5},
+    ]  # that was not validated
     evaluation = dict(contents().evaluation or {})
     bare = contents(history=rows, learning_rates=np.array([np.nan]), evaluation=evaluation)
     text = Page(render_report(bare)).text.lower()
