@@ -22,6 +22,7 @@ MARKS = re.compile(r"(<!-- study: ([\w-]+) -->\n).*?(<!-- /study -->)", re.DOTAL
 COMMON_MARKS = re.compile(r"(<!-- common errors -->\n).*?(<!-- /common errors -->)", re.DOTALL)
 FAST_MARKS = re.compile(r"(<!-- fast -->\n).*?(<!-- /fast -->)", re.DOTALL)
 CODELAB_EPOCHS = 35
+MEASURED = ROOT / "measurements" / "accuracy"
 DOCUMENT = ROOT / "docs" / "accuracy.md"
 PLOT = ROOT / "docs" / "images" / "accuracy-minutes.svg"
 GOALS = {  # validation accuracy, mean over the seeds
@@ -39,7 +40,7 @@ def main() -> int:
         fill(DOCUMENT, COMMON_MARKS, lambda _: common_text(read("common-errors"))),
     ]
     stale = [DOCUMENT.name] if any(is_stale) else []
-    if not accuracy_plots.is_current(study := read("minutes"), PLOT):
+    if (MEASURED / "minutes.json").exists() and not accuracy_plots.is_current(study := read("minutes"), PLOT):
         stale.append(PLOT.name)
         if not only_checks():
             accuracy_plots.draw(study, PLOT)
@@ -47,7 +48,7 @@ def main() -> int:
 
 
 def read(study: str) -> dict[str, Any]:
-    return json.loads((ROOT / "measurements" / "accuracy" / f"{study}.json").read_text(encoding="utf-8"))
+    return json.loads((MEASURED / f"{study}.json").read_text(encoding="utf-8"))
 
 
 def study_text(study: dict[str, Any]) -> str:
