@@ -94,6 +94,10 @@ def test_evaluate_writes_each_part_and_leaves_trained_photos_out(trained, tmp_pa
     assert f"{parts.count('train')} that the run trained on are left out" in done.stdout
     judged = json.loads((trained / "evaluation-data.json").read_text())["photos"]
     assert judged == len(parts) - parts.count("train")
+    before = (trained / "evaluation-test.json").read_bytes()
+    fireweed("evaluate", str(trained), "--part", "test", "--flips")
+    assert (trained / "evaluation-test.json").read_bytes() == before
+    assert (trained / "evaluation-test-flips.json").read_bytes() != before
 
 
 def test_the_bundle_opens_where_fireweed_cannot_be_imported(trained, tmp_path):

@@ -88,6 +88,17 @@ def test_answers_are_the_models_own_whatever_the_batch(bundle, photos):
     assert predict_arrays(bundle, squares[:0]).shape == (0, 3)
 
 
+def test_with_flips_an_answer_is_the_mean_over_a_photo_and_its_mirror_image(bundle, photos):
+    paths = [str(photos / name) for name in ("1.png", "7.png", "2.png", "3.jpg")]
+    squares = np.stack([decode_square(Path(path).read_bytes(), SIDE, "crop") for path in paths if "7" not in path])
+    both = [bundle.model.predict(s.astype(np.float32), verbose=0) for s in (squares, squares[:, :, ::-1])]
+    assert np.abs(both[0] - both[1]).max() > 1e-4
+    answers = list(predict_files(bundle, paths, 2, flips=True))
+    assert answers[1].error and not any(answer.error for answer in answers[::2])
+    given = np.array([list(answer.probabilities.values()) for answer in answers if not answer.error])
+    assert np.abs(given - np.mean(both, axis=0)).max() <= 1e-6
+
+
 def png_of_16_bits(path):
     rows = b"".join(b"\0" + b"".join(struct.pack(">H", 257 * x) for x in range(256)) for _ in range(64))
 

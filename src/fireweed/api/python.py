@@ -41,10 +41,11 @@ class Run:
         """The report, an HTML file."""
         return self._folder.file("report.html")
 
-    def predict(self, photos: str | Path | Sequence[str | Path]) -> list[Any]:
+    def predict(self, photos: str | Path | Sequence[str | Path], flips: bool = False) -> list[Any]:
         """Return a Prediction (path, name, probability, probabilities, error) for each photo.
 
         photos: a photo, a folder of photos, or several of these.
+        flips:  whether an answer is the mean of those about the photo and its mirror image.
 
         Answers go by the weights that the model has at the first call; those changed after that may not be seen.
         """
@@ -52,14 +53,15 @@ class Run:
 
         several = [photos] if isinstance(photos, str | Path) else list(photos)
         paths = expand_paths([str(absolute(photo)) for photo in several])
-        return list(predict_files(self._opened(), paths))
+        return list(predict_files(self._opened(), paths, flips=flips))
 
-    def evaluate(self, data: str | Path | None = None, part: str | None = None) -> dict[str, Any]:
+    def evaluate(self, data: str | Path | None = None, part: str | None = None, flips: bool = False) -> dict[str, Any]:
         """Return accuracy, interval_95, confusion, per_class ... of a part of the run's photos, or of other data.
 
-        part: "validation" (None) or "test"; with `data`, the run's own photos are looked for there.
+        part:  "validation" (None) or "test"; with `data`, the run's own photos are looked for there.
+        flips: whether it is judged by the mean of its answers about a photo and its mirror image.
         """
-        return evaluate_run(self.path, None if data is None else str(data), part, Reporter(is_silent=True))[0]
+        return evaluate_run(self.path, None if data is None else str(data), part, Reporter(is_silent=True), flips)[0]
 
     def model(self) -> Any:
         """Return the plain Keras model: RGB 0..255 of its fixed side in, probabilities out.

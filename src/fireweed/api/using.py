@@ -42,8 +42,12 @@ def open_model(path: str | Path, reporter: Reporter) -> "Bundle":
     return open_bundle(local_path(path))
 
 
-def predict(model: str | Path, arguments: Sequence[str], batch_size: int = BATCH) -> Iterator["Prediction"]:
+def predict(
+    model: str | Path, arguments: Sequence[str], batch_size: int = BATCH, flips: bool = False
+) -> Iterator["Prediction"]:
     """Yield an answer for each photo, in the order given; folders are searched for photos.
+
+    flips: whether an answer is the mean of those about the photo and its mirror image.
 
     Raises:
         FireweedError: no such model or photo.
@@ -51,13 +55,16 @@ def predict(model: str | Path, arguments: Sequence[str], batch_size: int = BATCH
     from fireweed.serving.predict import expand_paths, predict_files
 
     paths = expand_paths(list(arguments))  # a mistyped path is told before the framework is loaded
-    yield from predict_files(open_model(model, Reporter(is_silent=True)), paths, batch_size)
+    yield from predict_files(open_model(model, Reporter(is_silent=True)), paths, batch_size, flips=flips)
 
 
 def evaluate_run(
-    run: str | Path, data: str | None, part: str | None, reporter: Reporter
+    run: str | Path, data: str | None, part: str | None, reporter: Reporter, flips: bool = False
 ) -> tuple[dict[str, Any], Path]:
     """Judge a run's model and write evaluation-PART.json (evaluation-data.json for other photos) into the run.
+
+    With `flips` an answer is the mean of those about the photo and its mirror image; it is what `predict` says only
+    where that is asked too, so it goes into a file of its own, evaluation-PART-flips.json.
 
     Without `data`: the part (None: validation) of the run's own photos, as photos.csv has it. With `data` and a part:
     the same, the photos being in `data` now. With `data` alone: all of it except photos that the run trained on, told
@@ -78,10 +85,10 @@ def evaluate_run(
         catalog = _other_photos(folder, str(data), reporter)
     bundle = open_model(folder.path, reporter)
     catalog = _with_classes_of(bundle, catalog)
-    probabilities = np.stack(list(_answers(bundle, catalog.photos, reporter)))
+    probabilities = np.stack(list(_answers(bundle, catalog.photos, reporter, flips)))
     names = [photo.name or photo.path for photo in catalog.photos]
     evaluation = evaluation_of(probabilities, catalog.labels(), names, tuple(bundle.classes))
-    name = f"evaluation-{part if is_own else 'data'}.json"
+    name = f"evaluation-{part if is_own else 'data'}{'-flips' if flips else ''}.json"
     folder.write_json(name, evaluation)
     return evaluation, folder.file(name)
 
@@ -154,14 +161,14 @@ def _with_classes_of(bundle: "Bundle", catalog: Catalog) -> Catalog:
     return replace(catalog, classes=tuple(bundle.classes), photos=photos)
 
 
-def _answers(bundle: "Bundle", photos: Sequence[Photo], reporter: Reporter) -> Iterator[np.ndarray]:
+def _answers(bundle: "Bundle", photos: Sequence[Photo], reporter: Reporter, flips: bool) -> Iterator[np.ndarray]:
     from fireweed.serving.predict import answer_each
 
     def square_of(photo: Photo) -> np.ndarray:
         return decode_square(read_bytes(photo), bundle.side_px, cast(Fit, bundle.fit))
 
     with reporter.bar("evaluating", len(photos)) as bar:
-        for done, (_, answer) in enumerate(answer_each(bundle, photos, square_of, BATCH), 1):
+        for done, (_, answer) in enumerate(answer_each(bundle, photos, square_of, BATCH, flips=flips), 1):
             yield cast(np.ndarray, answer)  # a photo that cannot be read ends the evaluation by its error
             bar.update(done)
 

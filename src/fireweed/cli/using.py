@@ -9,6 +9,11 @@ from fireweed.cli.options import DATA_HELP, Text, app
 from fireweed.errors import FireweedError
 from fireweed.text import counted
 
+Flips = Annotated[
+    bool,
+    typer.Option("--flips", help="Answer by the mean over a photo and its mirror image: often better, twice as long."),
+]
+
 
 @app.command()
 def audit(
@@ -42,6 +47,7 @@ def evaluate(
     run: Annotated[str, typer.Argument(help="A run's folder.")],
     data: Annotated[Text, typer.Option(help="Other photos to judge it on; with --part, where its own are now.")] = None,
     part: Annotated[Text, typer.Option(help="validation (the default) or test, of the run's own photos.")] = None,
+    flips: Flips = False,
 ) -> None:
     """Judge a trained model: accuracy with its interval, and each class."""
     from fireweed import api
@@ -49,7 +55,7 @@ def evaluate(
     from fireweed.reporting import Reporter
 
     reporter = Reporter()
-    evaluation, path = api.evaluate_run(run, data, part, reporter)
+    evaluation, path = api.evaluate_run(run, data, part, reporter, flips)
     reporter.console.print(format_evaluation(evaluation))
     reporter.say(f"written to {path}")
 
@@ -61,12 +67,13 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="A list with all probabilities.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="A table with all probabilities.")] = False,
     top: Annotated[int, typer.Option(min=1, help="How many classes to show of each photo.")] = 1,
+    flips: Flips = False,
 ) -> None:
     """Say what is on photos. Exits 2 when none can be read."""
     from fireweed import api
 
     _check_form(as_json, as_csv)
-    rows = list(api.predict(model, photos))
+    rows = list(api.predict(model, photos, flips=flips))
     sys.stdout.write(api.predictions_text(rows, "json" if as_json else "csv" if as_csv else "lines", top))
     failed = sum(row.error is not None for row in rows)
     if failed:

@@ -78,19 +78,22 @@ def expand_paths(arguments: Sequence[str]) -> list[str]:
 
 
 def predict_files(
-    bundle: "Bundle", paths: Iterable[str | Path], batch_size: int = 32, workers: int | None = None
-) -> Iterator[Prediction]:
+    bundle: "Bundle", paths: Iterable[str | Path], batch_size: int = 32, workers: int | None = None,
+    flips: bool = False,
+) -> Iterator[Prediction]:  # fmt: skip
     """Yield an answer for each photo, in the order given; one that cannot be read gets the reason instead.
 
     Photos are read and decoded by `workers` threads (as many as cores, at most 8) while the model works on the batch
     before; at most two batches are in memory. The model's weights count as they are when it is first asked.
+
+    flips: whether an answer is the mean of those about the photo and its mirror image.
     """
 
     def square_of(name: str) -> np.ndarray | str:
         return _square_or_reason(name, bundle.side_px, bundle.fit)
 
     names = [os.fspath(path) for path in paths]
-    for name, answer in answer_each(bundle, names, square_of, batch_size, workers):
+    for name, answer in answer_each(bundle, names, square_of, batch_size, workers, flips):
         yield Prediction(name, error=answer) if isinstance(answer, str) else _prediction(bundle, name, answer)
 
 
@@ -100,11 +103,13 @@ def answer_each(
     square_of: Callable[[Photo], np.ndarray | str],
     batch_size: int = 32,
     workers: int | None = None,
+    flips: bool = False,
 ) -> Iterator[tuple[Photo, np.ndarray | str]]:
     """Yield each photo, in the order given, with its probabilities (float32 of shape (classes,)) or why it has none.
 
     square_of: gives the photo's square, RGB uint8 of the bundle's side, or in words why there is none. It runs in
                `workers` threads while the model works on the batch before; at most two batches are in memory.
+    flips:     whether they are the mean of those of the photo and of its mirror image.
     """
     groups = [photos[start : start + batch_size] for start in range(0, len(photos), batch_size)]
     pool = ThreadPoolExecutor(workers or min(MOST_WORKERS, processors()))
@@ -118,7 +123,7 @@ def answer_each(
             current, coming = coming, begin(groups[number + 1]) if number + 1 < len(groups) else []
             results = [future.result() for future in current]
             squares = [result for result in results if not isinstance(result, str)]
-            rows = iter(_probabilities(bundle, squares, batch_size))
+            rows = iter(_probabilities(bundle, squares, batch_size, flips))
             for photo, result in zip(group, results, strict=True):
                 yield photo, result if isinstance(result, str) else next(rows)
     finally:
@@ -233,10 +238,13 @@ def _prediction(bundle: "Bundle", path: str, row: np.ndarray) -> Prediction:
     return Prediction(path, {name: float(p) for name, p in zip(bundle.classes, row, strict=True)})
 
 
-def _probabilities(bundle: "Bundle", squares: Sequence[np.ndarray], batch_size: int) -> np.ndarray:
+def _probabilities(bundle: "Bundle", squares: Sequence[np.ndarray], batch_size: int, flips: bool = False) -> np.ndarray:
     """Return float32 (len(squares), classes)."""
     if not squares:
         return np.zeros((0, len(bundle.classes)), np.float32)
+    if flips:
+        both = (squares, [square[:, ::-1] for square in squares])
+        return np.mean([_probabilities(bundle, side, batch_size) for side in both], axis=0)
     answers = outputs(bundle.model, squares, batch_size)
     temperature = bundle.facts.get("temperature")
     return answers if temperature is None else _tempered(answers, temperature)
