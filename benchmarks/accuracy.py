@@ -11,7 +11,7 @@ it, without photos or weights. Runs lie in runs/STUDY.
 A study is TOML: `set` holds settings of all variants, and each [[variant]] has `name`, `recipe`, `seeds`, `set`
 (settings, as for --set), `minutes` (as for --minutes), `pretrained` (whether it starts from ImageNet weights), `cold`
 (whether nothing that earlier runs kept may help) and `test` (whether the test photos are judged too, once, when the
-training has ended).
+training has ended, and validation once more with --flips).
 """
 
 import argparse
@@ -37,6 +37,7 @@ from fireweed.resolving import view_of_epochs
 from fireweed.run import RunFolder, open_run
 
 ROOT = Path(__file__).parents[1]
+AFTERWARDS = {"test": ("--part", "test"), "validation-flips": ("--flips",)}  # what settled recipes are judged by too
 WALL = "wall-seconds"  # a file beside a run: seconds of its whole command, from a cold start, one line for each start
 
 
@@ -120,9 +121,10 @@ def train(job: Job, photos: str, weights: str, runs: Path) -> str:
         if not is_done:
             with open(runs / f"{job.name}.{WALL}", "a", encoding="utf-8") as file:
                 file.write(f"{time.time() - started:.1f}\n")
-        if done.returncode == 0 and job.has_test and not (run / "evaluation-test.json").exists():
-            done = subprocess.run([*line, "evaluate", str(run), "--part", "test"], stdout=log, stderr=log, check=False)
-    figures = {part: judged(run, part).get("accuracy") for part in ("validation", "test")}
+        for part, asked in AFTERWARDS.items():
+            if done.returncode == 0 and job.has_test and not judged(run, part):
+                done = subprocess.run([*line, "evaluate", str(run), *asked], stdout=log, stderr=log, check=False)
+    figures = {part: judged(run, part).get("accuracy") for part in ("validation", *AFTERWARDS)}
     print(f"{job.name}: {figures}, {time.time() - started:.0f} s, exit {done.returncode}", flush=True)
     return job.name if done.returncode else ""
 
@@ -151,7 +153,10 @@ def keep(study: str, jobs: list[Job], runs: Path) -> None:
     text = json.dumps({"study": study, "variants": variants}, indent=1, ensure_ascii=False)
     (folder / f"{study}.json").write_text(text + "\n", encoding="utf-8")
     for variant in variants:
-        print(variant["name"], json.dumps({part: variant[part] for part in ("validation", "test") if part in variant}))
+        print(
+            variant["name"],
+            json.dumps({part: variant[part] for part in ("validation", *AFTERWARDS) if part in variant}),
+        )
 
 
 def kept_before(path: Path) -> dict[str, dict[str, Any]]:
@@ -188,7 +193,7 @@ def run_result(job: Job, runs: Path) -> dict[str, Any]:
     return {
         "seed": job.seed,
         "recipe_hash": recipe_hash(job),
-        **{part: found for part in ("validation", "test") if (found := judged(run.path, part))},
+        **{part: found for part in ("validation", *AFTERWARDS) if (found := judged(run.path, part))},
         "phases": [phase.model_dump() for phase in recipe.training.phases],
         **spent(recipe, history, photos, costs, heads),
         "training_seconds": round(sum(row["seconds"] for row in history), 1),
@@ -241,7 +246,7 @@ def judged(run: Path, part: str) -> dict[str, Any]:
 def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the mean over seeds of each part, the spread, and the interval that the number of photos alone implies."""
     parts = {}
-    for part in ("validation", "test"):
+    for part in ("validation", *AFTERWARDS):
         judgements = [result[part] for result in results if part in result]
         if judgements:
             accuracies = [judgement["accuracy"] for judgement in judgements]

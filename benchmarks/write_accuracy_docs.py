@@ -67,7 +67,20 @@ def study_text(study: dict[str, Any]) -> str:
     if study["study"] == "recipes":
         head = ("recipe", "goal", *HEAD[1:])
         rows = [(name(variant), goal(variant), *cells[1:]) for variant, cells in zip(variants, rows, strict=True)]
+        line += flips_text(variants)
     return f"{table(head, rows)}\n{line}\n"
+
+
+def flips_text(variants: list[dict[str, Any]]) -> str:
+    """Return what the mean over a photo and its mirror image gives in validation, by the seeds that were judged so."""
+    found = []
+    for variant in variants:
+        if runs := [run for run in variant["runs"] if "validation-flips" in run]:
+            means = [
+                statistics.fmean(run[part]["accuracy"] for run in runs) for part in ("validation-flips", "validation")
+            ]
+            found.append(f"{name(variant)} {means[0]:.1%} instead of {means[1]:.1%} ({counted(len(runs), 'seed')})")
+    return f"\n\nReported apart: `evaluate --flips` gives {', '.join(found)}." if found else ""
 
 
 def name(variant: dict[str, Any]) -> str:

@@ -59,7 +59,9 @@ def test_a_study_runs_the_first_seed_of_every_variant_before_the_second_of_any(t
 
 def test_a_run_is_asked_for_what_its_variant_says(monkeypatch, tmp_path):
     path = tmp_path / "study.toml"
-    path.write_text('[[variant]]\nname = "a"\nrecipe = "demo"\nseeds = [3]\nminutes = 5\npretrained = true\n')
+    path.write_text(
+        '[[variant]]\nname = "a"\nrecipe = "demo"\nseeds = [3]\nminutes = 5\npretrained = true\ntest = true\n'
+    )
     asked = []
     monkeypatch.setattr(
         accuracy.subprocess, "run", lambda line, **_: asked.append(line) or SimpleNamespace(returncode=0)
@@ -68,6 +70,7 @@ def test_a_run_is_asked_for_what_its_variant_says(monkeypatch, tmp_path):
     words = " ".join(asked[0])
     for part in ("--recipe demo", "--seed 3", "--minutes 5", "--weights weights.h5", "--data photos"):
         assert part in words
+    assert [line[5:] for line in asked[1:]] == [["--part", "test"], ["--flips"]]
 
 
 def test_what_a_run_spent_is_counted_by_the_epochs_that_it_ran():
@@ -109,7 +112,7 @@ def test_keep_takes_all_variants_of_a_study(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(sys, "argv", ["accuracy.py", "keep", str(study), "--only", "a"])
     with pytest.raises(SystemExit):
         accuracy.main()
-    assert len(kept) == 1 and "--only goes with train" in capsys.readouterr().err
+    assert len(kept) == 1 and "--only and --seeds go with train" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("kept_hash", "stays"), [("today's", True), ("another", False), (None, True)])
