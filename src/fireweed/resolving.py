@@ -81,8 +81,7 @@ def norm_photos(training: TrainingSettings, photos: int) -> int:
     Frozen norms keep what they have. So does an epoch that was picked on validation: other statistics would make
     another net of it than the one that was judged.
     """
-    is_picked = training.keep == "best" or training.patience > 0
-    return 0 if is_picked or training.norms == "frozen" else min(training.norm_photos, photos)
+    return 0 if training.keeps_best or training.norms == "frozen" else min(training.norm_photos, photos)
 
 
 def view_of_epochs(training: TrainingSettings) -> list[int]:

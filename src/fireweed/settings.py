@@ -208,6 +208,11 @@ class TrainingSettings(Table):
     seed: int = Field(0, ge=0, lt=2**32)
     schedule: ScheduleSettings = ScheduleSettings()
 
+    @property
+    def keeps_best(self) -> bool:
+        """Whether an epoch is picked by its validation accuracy."""
+        return self.keep == "best" or self.patience > 0
+
     @field_validator("backbone_rates")
     @classmethod
     def _shares(cls, value: tuple[float, float]) -> tuple[float, float]:

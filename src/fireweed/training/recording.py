@@ -78,7 +78,7 @@ class Recorder(keras.callbacks.Callback):
 
     @property
     def keeps_best(self) -> bool:
-        return self._recipe.training.keep == "best" or self._recipe.training.patience > 0
+        return self._recipe.training.keeps_best
 
     @property
     def kept_epoch(self) -> int:

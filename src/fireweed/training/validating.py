@@ -15,8 +15,7 @@ def validate_every(training: TrainingSettings, photos: int, validated: int) -> i
 
     photos: trained on in an epoch. validated: validation photos.
     """
-    is_picked = training.keep == "best" or training.patience > 0
-    return 1 if is_picked else max(1, -(-validated // max(photos, 1)))
+    return 1 if training.keeps_best else max(1, -(-validated // max(photos, 1)))
 
 
 def validate(
