@@ -11,7 +11,9 @@ from fireweed.text import counted
 
 Flips = Annotated[
     bool,
-    typer.Option("--flips", help="Answer by the mean over a photo and its mirror image: often better, twice as long."),
+    typer.Option(
+        "--flips", help="Answer by the mean over a photo and its mirror image: twice as long, at times better."
+    ),
 ]
 
 
