@@ -38,6 +38,7 @@ from fireweed.run import RunFolder, open_run
 
 ROOT = Path(__file__).parents[1]
 AFTERWARDS = {"test": ("--part", "test"), "validation-flips": ("--flips",)}  # what settled recipes are judged by too
+PARTS = ("validation", *AFTERWARDS)
 WALL = "wall-seconds"  # a file beside a run: seconds of its whole command, from a cold start, one line for each start
 
 
@@ -124,7 +125,7 @@ def train(job: Job, photos: str, weights: str, runs: Path) -> str:
         for part, asked in AFTERWARDS.items():
             if done.returncode == 0 and job.has_test and not judged(run, part):
                 done = subprocess.run([*line, "evaluate", str(run), *asked], stdout=log, stderr=log, check=False)
-    figures = {part: judged(run, part).get("accuracy") for part in ("validation", *AFTERWARDS)}
+    figures = {part: judged(run, part).get("accuracy") for part in PARTS}
     print(f"{job.name}: {figures}, {time.time() - started:.0f} s, exit {done.returncode}", flush=True)
     return job.name if done.returncode else ""
 
@@ -153,10 +154,7 @@ def keep(study: str, jobs: list[Job], runs: Path) -> None:
     text = json.dumps({"study": study, "variants": variants}, indent=1, ensure_ascii=False)
     (folder / f"{study}.json").write_text(text + "\n", encoding="utf-8")
     for variant in variants:
-        print(
-            variant["name"],
-            json.dumps({part: variant[part] for part in ("validation", *AFTERWARDS) if part in variant}),
-        )
+        print(variant["name"], json.dumps({part: variant[part] for part in PARTS if part in variant}))
 
 
 def kept_before(path: Path) -> dict[str, dict[str, Any]]:
@@ -193,7 +191,7 @@ def run_result(job: Job, runs: Path) -> dict[str, Any]:
     return {
         "seed": job.seed,
         "recipe_hash": recipe_hash(job),
-        **{part: found for part in ("validation", *AFTERWARDS) if (found := judged(run.path, part))},
+        **{part: found for part in PARTS if (found := judged(run.path, part))},
         "phases": [phase.model_dump() for phase in recipe.training.phases],
         **spent(recipe, history, photos, costs, heads),
         "training_seconds": round(sum(row["seconds"] for row in history), 1),
@@ -246,7 +244,7 @@ def judged(run: Path, part: str) -> dict[str, Any]:
 def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the mean over seeds of each part, the spread, and the interval that the number of photos alone implies."""
     parts = {}
-    for part in ("validation", *AFTERWARDS):
+    for part in PARTS:
         judgements = [result[part] for result in results if part in result]
         if judgements:
             accuracies = [judgement["accuracy"] for judgement in judgements]

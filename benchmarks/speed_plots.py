@@ -1,47 +1,26 @@
-"""The plots of docs/speed.md, as SVG; each carries a digest of the figures it was drawn from."""
+"""The plots of docs/speed.md."""
 
-import hashlib
-import json
-from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 from peers.settings import GROWTH, GROWTH_SIDE_PX, SIDES_PX
 from peers.summary import spread
+from plots import redraw
 from speed_tables import PASSES, STEPS, limit, programs_of
 
 COLOURS = {
     "Fireweed": "#b0307a", "Fireweed, bounded": "#e08fc0", "stock Keras": "#d08a2e", "tf.data": "#d08a2e",
     "PyTorch eager": "#7a8fa6", "torch.compile": "#34638f", "fastai": "#4f9d8c",
 }  # fmt: skip
-PLOTS = {"speed-steps.svg": "steps", "speed-growth.svg": "growth"}
 Result = dict[str, Any]
 
 
-def digest(result: Result) -> str:
-    """Return what tells the figures of one run from another's."""
-    return hashlib.sha256(json.dumps(result["figures"], sort_keys=True).encode()).hexdigest()[:16]
-
-
-def draw(result: Result, folder: Path) -> None:
-    """Write all plots into `folder`."""
-    settings = {"svg.hashsalt": "fireweed", "svg.fonttype": "none", "font.size": 9, "axes.spines.top": False,
-                "axes.spines.right": False}  # fmt: skip
-    with plt.rc_context(settings):
-        for name, picture in zip(PLOTS, (steps(result), growth(result)), strict=True):
-            metadata = {"Date": None, "Description": f"figures {digest(result)}"}
-            picture.savefig(folder / name, metadata=metadata, bbox_inches="tight")
-            plt.close(picture)
-
-
-def is_current(result: Result, folder: Path) -> bool:
-    """Return whether the plots in `folder` were drawn from these figures."""
-    mark = f"figures {digest(result)}"
-    return all((folder / name).is_file() and mark in (folder / name).read_text(encoding="utf-8") for name in PLOTS)
+def redraw_speed(result: Result) -> list[str]:
+    """Draw the plots anew where these figures are others, as `redraw` does."""
+    return redraw(
+        {"speed-steps.svg": lambda: steps(result), "speed-growth.svg": lambda: growth(result)}, result["figures"]
+    )
 
 
 def steps(result: Result) -> Any:

@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import accuracy_plots
+from accuracy_plots import redraw_accuracy
 from fireweed.text import counted
-from marked import fill, only_checks, told
+from marked import fill, told
 from speed_tables import NONE, table
 
 ROOT = Path(__file__).parents[1]
@@ -24,7 +24,6 @@ FAST_MARKS = re.compile(r"(<!-- fast -->\n).*?(<!-- /fast -->)", re.DOTALL)
 CODELAB_EPOCHS = 35
 MEASURED = ROOT / "measurements" / "accuracy"
 DOCUMENT = ROOT / "docs" / "accuracy.md"
-PLOT = ROOT / "docs" / "images" / "accuracy-minutes.svg"
 GOALS = {  # validation accuracy, mean over the seeds
     "squeezenet": 0.88, "xception": 0.965, "frozen": 0.93, "fast": 0.80, "few": 0.88,
     "squeezenet-codelab": (0.76, 0.83),
@@ -40,10 +39,8 @@ def main() -> int:
         fill(DOCUMENT, COMMON_MARKS, lambda _: common_text(read("common-errors"))),
     ]
     stale = [DOCUMENT.name] if any(is_stale) else []
-    if (MEASURED / "minutes.json").exists() and not accuracy_plots.is_current(study := read("minutes"), PLOT):
-        stale.append(PLOT.name)
-        if not only_checks():
-            accuracy_plots.draw(study, PLOT)
+    if (MEASURED / "minutes.json").exists():
+        stale += redraw_accuracy(read("minutes"))
     return told(stale, "accuracy figures up to date")
 
 

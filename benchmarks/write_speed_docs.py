@@ -11,14 +11,14 @@ import re
 import sys
 from pathlib import Path
 
-from marked import fill, only_checks, told
-from speed_plots import draw, is_current
+from marked import fill, told
+from speed_plots import redraw_speed
 from speed_profile import profile_table
 from speed_tables import held_table, tables
 
 ROOT = Path(__file__).parents[1]
 MARKS = re.compile(r"(<!-- speed: (\w+) -->\n).*?(<!-- /speed -->)", re.DOTALL)
-DOCUMENT, IMAGES = ROOT / "docs" / "speed.md", ROOT / "docs" / "images"
+DOCUMENT = ROOT / "docs" / "speed.md"
 
 
 def main() -> int:
@@ -28,11 +28,7 @@ def main() -> int:
     made["profile"] = profile_table(profile)
     made["held"] = held_table(json.loads((ROOT / "measurements" / "held-to-avx2.json").read_text(encoding="utf-8")))
     stale = [DOCUMENT.name] if fill(DOCUMENT, MARKS, lambda marks: made[marks[2]]) else []
-    if not is_current(result, IMAGES):
-        stale.append("plots")
-        if not only_checks():
-            draw(result, IMAGES)
-    return told(stale, "speed figures up to date")
+    return told([*stale, *redraw_speed(result)], "speed figures up to date")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import math
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from fireweed.data.catalog import Catalog
@@ -54,7 +55,12 @@ def feature_bytes(recipe: Recipe, classes: int) -> Callable[[int], int]:
     backbone, _ = split_frozen(build_model(recipe.model.name, classes, freeze=freeze), freeze)
     numbers = keras.DTypePolicy(recipe.training.precision).compute_dtype
     size = 4 if numbers == "float32" else 2
-    return lambda side: size * math.prod(backbone.compute_output_shape((1, side, side, 3)))
+
+    @cache  # Keras goes through the whole net for it, and epochs share a few sides
+    def bytes_at(side: int) -> int:
+        return size * math.prod(backbone.compute_output_shape((1, side, side, 3)))
+
+    return bytes_at
 
 
 def check_room(files: list[FeatureFile], missing: list[list[int]], folder: Path, reporter: Reporter) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,6 +134,7 @@ def _passes(
     batch, steps = parts.training.batch, parts.steps
     sides = recipe.side_of_epochs
 
+    @cache  # Keras goes through the whole net for it
     def shape(side: int) -> tuple[int, ...]:
         return tuple(backbone.compute_output_shape((1, side, side, 3))[1:])
 

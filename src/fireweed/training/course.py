@@ -30,7 +30,6 @@ class Course(keras.callbacks.Callback):
 
     learning_rate: what the optimizer takes: a rate for every step, float32 of shape (steps,), or the first rate.
     epoch_steps:   steps that the epoch under way, or the next one, is expected to have.
-    validated:     the epochs, counted from 1, after which the net is validated, as Keras's `fit` takes them.
 
     validate_every: epochs from one validation to the next; after the last epoch there is always one.
     """
@@ -43,9 +42,7 @@ class Course(keras.callbacks.Callback):
         self._total = recipe.total_epochs
         self._steps = self.epoch_steps = steps
         self._rates = self.learning_rate = rates
-        self.validated: int | list[int] = 1  # Keras's word for all
-        if validate_every > 1:
-            self.validated = sorted({*range(validate_every, self._total, validate_every), self._total})
+        self._validate_every = validate_every
 
     def next_stretch(self, epochs_done: int, step: int = 0) -> Stretch | None:
         """Return what comes after so many epochs; None after the last.
@@ -69,7 +66,14 @@ class Course(keras.callbacks.Callback):
 
     def is_validated(self, epoch: int) -> bool:
         """Return whether the net is validated after an epoch, counted from 1."""
-        return self.validated == 1 or (isinstance(self.validated, list) and epoch in self.validated)
+        return epoch % self._validate_every == 0 or epoch == self._total
+
+    @property
+    def validated(self) -> int | list[int]:
+        """The epochs after which the net is validated, as Keras's `fit` takes them; 1: all."""
+        if self._validate_every == 1:
+            return 1
+        return [epoch for epoch in range(1, self._total + 1) if self.is_validated(epoch)]
 
     def epoch_name(self, epoch: int) -> str:
         """Return the epoch's number, counted from 1, as people read it."""
