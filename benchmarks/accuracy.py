@@ -162,7 +162,7 @@ def kept_before(path: Path) -> dict[str, dict[str, Any]]:
     if not path.exists():
         return {}
     return {
-        json.dumps([{name: variant[name] for name in ("name", "recipe", "set", "minutes")}, result["seed"]]): result
+        json.dumps([{name: variant.get(name) for name in ("name", "recipe", "set", "minutes")}, result["seed"]]): result
         for variant in json.loads(path.read_text(encoding="utf-8"))["variants"]
         for result in variant["runs"]
     }

@@ -65,7 +65,7 @@ def study_text(study: dict[str, Any]) -> str:
         head = ("recipe", "goal", *HEAD[1:])
         rows = [(name(variant), goal(variant), *cells[1:]) for variant, cells in zip(variants, rows, strict=True)]
         line += flips_text(variants)
-    return f"{table(head, rows)}\n{line}\n"
+    return f"{table(head, rows)}\n{line}{clock_text(variants)}\n"
 
 
 def flips_text(variants: list[dict[str, Any]]) -> str:
@@ -78,6 +78,18 @@ def flips_text(variants: list[dict[str, Any]]) -> str:
             ]
             found.append(f"{name(variant)} {means[0]:.1%} instead of {means[1]:.1%} ({counted(len(runs), 'seed')})")
     return f"\n\nReported apart: `evaluate --flips` gives {', '.join(found)}." if found else ""
+
+
+def clock_text(variants: list[dict[str, Any]]) -> str:
+    """Return how much of the minutes that runs were given their whole commands took."""
+    shares = [sum(run["command_seconds"]) / (60 * variant["minutes"])
+              for variant in variants if variant.get("minutes") for run in variant["runs"]]  # fmt: skip
+    if not shares:
+        return ""
+    return (
+        f"\n\nThe whole commands, from start to report, took {min(shares):.1%} to {max(shares):.1%} of the minutes they "
+        f"were given (n = {len(shares)}); at most 5% more or less is the goal."
+    )
 
 
 def name(variant: dict[str, Any]) -> str:
