@@ -87,8 +87,8 @@ def clock_text(variants: list[dict[str, Any]]) -> str:
     if not shares:
         return ""
     return (
-        f"\n\nThe whole commands, from start to report, took {min(shares):.1%} to {max(shares):.1%} of the minutes they "
-        f"were given (n = {len(shares)}); at most 5% more or less is the goal."
+        f"\n\nThe whole commands, from start to report, took {min(shares):.1%} to {max(shares):.1%} of the minutes "
+        f"they were given (n = {len(shares)}); at most 5% more or less is the goal."
     )
 
 
