@@ -1,10 +1,18 @@
 """What depends on the number of photos: batch, epochs, class weights, and that it is said."""
 
+import numpy as np
 import pytest
 
 from fireweed.data.plan import default_batch
 from fireweed.recipe import checked, read_recipe, recipe_names
-from fireweed.resolving import cached_side, class_weights, resolve, view_of_epochs
+from fireweed.resolving import (
+    cached_side,
+    class_weights,
+    loss_of_chance,
+    resolve,
+    validate_every,
+    view_of_epochs,
+)
 from fireweed.settings import AugmentSettings, Phase
 
 
@@ -133,6 +141,33 @@ def test_each_phase_takes_its_first_epochs_as_views_in_turn():
     assert view_of_epochs(training.model_copy(update={"views": 1})) == [0, 0, 0, 0, 4, 4]
 
 
+@pytest.mark.parametrize(("validated", "every"), [(0, 1), (24, 1), (100, 1), (101, 2), (694, 7)])
+def test_no_more_photos_are_validated_than_trained_on(validated, every):
+    settings = asked().training
+    assert validate_every(settings, 100, validated) == every
+    assert validate_every(settings.model_copy(update={"patience": 3}), 100, validated) == 1
+    assert validate_every(settings.model_copy(update={"keep": "best"}), 100, validated) == 1
+
+
+def test_the_loss_of_chance_is_that_of_the_shares_of_the_classes():
+    assert loss_of_chance([50, 50], None, 0.0) == pytest.approx(np.log(2))
+    assert loss_of_chance([90, 10], None, 0.0) == pytest.approx(-0.9 * np.log(0.9) - 0.1 * np.log(0.1))
+    balanced = class_weights("balanced", [90, 10])
+    assert loss_of_chance([90, 10], balanced, 0.0) == pytest.approx(np.log(2))
+    assert loss_of_chance([90, 10], balanced, 0.1) == pytest.approx(np.log(2)), "smoothed towards what it is anyway"
+    counts, weights, smoothing = [70, 25, 0, 5], [1.0, 2.0, 1.0, 4.0], 0.1
+    targets = (1 - smoothing) * np.eye(4) + smoothing / 4
+    pulls = np.array(counts) / 100 * weights
+
+    def loss(answer):
+        return float(-(pulls[:, None] * targets * np.log(answer)).sum())
+
+    least = loss_of_chance(counts, weights, smoothing)
+    assert loss(pulls @ targets / pulls.sum()) == pytest.approx(least)
+    others = np.random.default_rng(0).dirichlet(np.ones(4), 200)
+    assert min(loss(answer) for answer in others) > least
+
+
 @pytest.mark.parametrize(("optimizer", "factor"), [("sgd", 4.0), ("lars", 4.0), ("adamw", 2.0), ("muon", 2.0)])
 def test_a_batch_that_devices_share_raises_the_rate_as_suits_the_optimizer(optimizer, factor):
     schedule = {"peak": 0.01, "floor": 0.001, "start": 0.0}
@@ -141,7 +176,14 @@ def test_a_batch_that_devices_share_raises_the_rate_as_suits_the_optimizer(optim
     training = resolved.recipe.training
     assert training.batch == 128
     assert (training.schedule.peak, training.schedule.floor) == pytest.approx((0.01 * factor, 0.001 * factor))
-    assert f"batch 128, since several devices share it; the learning rate is {factor:g} times" in resolved.notes[0]
+    assert f"these devices; the learning rate is {factor:g} times that for batch 32" in resolved.notes[0]
+
+
+def test_the_same_batch_has_the_same_rate_for_many_photos_as_on_many_devices():
+    many = resolve(asked(), [50_000, 50_000], default_batch(100_000)).recipe.training
+    shared = resolve(asked(), [49_999, 49_999], default_batch(99_998), shared_batch=default_batch(99_998, 4))
+    assert many.batch == 128 and many.schedule == shared.recipe.training.schedule
+    assert many.schedule.peak == pytest.approx(2 * asked().training.schedule.peak)
 
 
 def test_a_batch_that_was_asked_for_keeps_its_rate_on_several_devices():

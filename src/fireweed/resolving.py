@@ -4,12 +4,15 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from fireweed.data.changes import AugmentSettings as PlannedChanges
 from fireweed.recipe import Recipe, with_epochs
 from fireweed.settings import AugmentSettings, Phase, ScheduleSettings, TrainingSettings
 from fireweed.text import counted
 
 UNBALANCED = 3.0  # photos of the largest class over those of the smallest, from which on "auto" weighs classes
+RATED_BATCH = 32  # for which the recipes' rates are meant; for smaller ones of few photos too
 MOST_EPOCHS_OF_FEW = 200  # that few photos make of the recipe's: seen so often, they are learned by heart
 SMALL_CROP = 0.4  # of the area; crops below it may miss what a photo is about
 LARGEST_WEIGHT = 10.0  # a class of a few photos must not shake the training each time one of them comes
@@ -33,7 +36,7 @@ def resolve(
 ) -> Resolved:  # fmt: skip
     """Decide batch, phases and class weights for a training part with `counts` photos of each class.
 
-    default_batch:  the batch that suits so many photos, for which the recipe's rates are meant.
+    default_batch:  the batch that suits so many photos.
     shared_batch:   the one that suits them on several devices; 0: there is one.
     precision:      what the device computes in.
     by_clock:       a time decides how long it goes on; the epochs are only what suits the photos, and not said.
@@ -44,8 +47,9 @@ def resolve(
     training = asked.training
     batch = _batch(training, photos, shared_batch or default_batch, notes)
     schedule = training.schedule
-    if not training.batch and batch > default_batch:
-        schedule = _for_larger_batch(training, batch, default_batch, notes)
+    usual = min(default_batch, RATED_BATCH)
+    if not training.batch and batch > usual:
+        schedule = _for_larger_batch(training, batch, usual, notes)
     phases = _phases(training, math.ceil(photos / batch), has_flatten, by_clock, notes)
     notes += _changes_note(asked.augment)
     weights = class_weights(training.class_weights, counts)
@@ -75,6 +79,20 @@ def class_weights(kind: str, counts: Sequence[int]) -> tuple[float, ...] | None:
     return tuple(min(mean / count, LARGEST_WEIGHT) if count else 1.0 for count in counts)
 
 
+def loss_of_chance(counts: Sequence[int], class_weights: Sequence[float] | None, smoothing: float) -> float:
+    """Return the least loss of answers that are the same for all photos.
+
+    counts:        photos of each class that are trained on.
+    class_weights: factor of each class in the loss, or None.
+    smoothing:     of the labels, 0..1.
+    """
+    shares = np.asarray(counts, np.float64) / max(sum(counts), 1)
+    weights = shares if class_weights is None else shares * np.asarray(class_weights, np.float64)
+    targets = (1 - smoothing) * weights + smoothing * weights.sum() / len(weights)
+    given = targets[targets > 0]
+    return float(-np.sum(given * np.log(given / weights.sum())))
+
+
 def norm_photos(training: TrainingSettings, photos: int) -> int:
     """Return of how many of so many training photos norm statistics are computed anew at the end; 0: not at all.
 
@@ -82,6 +100,17 @@ def norm_photos(training: TrainingSettings, photos: int) -> int:
     another net of it than the one that was judged.
     """
     return 0 if training.keeps_best or training.norms == "frozen" else min(training.norm_photos, photos)
+
+
+def validate_every(training: TrainingSettings, photos: int, validated: int) -> int:
+    """Return how many epochs lie between two validations, so that these see no more photos than training does.
+
+    It matters where few photos are trained on, for many epochs, and many kept for validation. Where an epoch is to be
+    picked, all are validated.
+
+    photos: trained on in an epoch. validated: validation photos.
+    """
+    return 1 if training.keeps_best else max(1, -(-validated // max(photos, 1)))
 
 
 def view_of_epochs(training: TrainingSettings) -> list[int]:
@@ -141,11 +170,11 @@ def rate_factor(optimizer: str, ratio: float) -> float:
 
 
 def _for_larger_batch(training: TrainingSettings, batch: int, usual: int, notes: list[str]) -> ScheduleSettings:
-    """Return the schedule for a batch that several devices share."""
+    """Return the schedule for a batch larger than the one that the recipe's rates are meant for."""
     factor = rate_factor(training.optimizer, batch / usual)
     notes.append(
-        f"batch {batch}, since several devices share it; the learning rate is {factor:.3g} times that for batch "
-        f"{usual} (--set training.batch={usual} leaves both)"
+        f"batch {batch}, which suits so many photos and these devices; the learning rate is {factor:.3g} times that "
+        f"for batch {usual} (--set training.batch={usual} leaves both)"
     )
     plan = training.schedule
     return plan.model_copy(update={"peak": plan.peak * factor, "floor": plan.floor * factor})

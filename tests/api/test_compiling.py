@@ -24,7 +24,7 @@ def empty_cache(tmp_path, monkeypatch):
 
 
 def chosen(photos=1000, is_repeatable=False, may_try=True):
-    resolved = with_compile(Resolved(RECIPE, None, ("first",)), 5, photos, CPU, is_repeatable, may_try, QUIET)
+    resolved = with_compile(Resolved(RECIPE, None, ("first",)), 5, photos, 0, CPU, is_repeatable, may_try, QUIET)
     assert resolved.notes[0] == "first" and resolved.notes[1].startswith("engine: ")
     return resolved.recipe.training.compile
 
@@ -47,7 +47,7 @@ def test_a_long_training_tries_and_remembers(monkeypatch):
     remember(speed_name(RECIPE, 16, CPU), {"run none": 1.0})
     assert chosen(3600, is_repeatable=True) == "none" and not asked
     assert chosen(3600, may_try=False) == "none" and not asked
-    assert chosen(3600) == "xla" and asked == [(5, 16, pytest.approx(72.0))]
+    assert chosen(3600) == "xla" and asked == [(5, 16, pytest.approx(72.0, rel=1e-3))]
     assert remembered()[speed_name(RECIPE, 16, CPU)] == FASTER | {"run none": 1.0}
     assert chosen(3600) == "xla" and len(asked) == 1, "the second time it is remembered"
 

@@ -71,7 +71,7 @@ def test_an_evaluation_side_of_its_own_and_the_heads_rate_at_the_last_phase_coun
 def test_the_heads_rate_says_nothing_of_a_net_trained_whole(monkeypatch):
     monkeypatch.setattr(timing, "matrix_rate", lambda: 1e9)
     remember_rates(recipe(), {128: 4000.0}, CPU)
-    assert "rough guess" in expected_seconds(recipe(freeze=False), 5, 1000, CPU)[1]
+    assert "rough guess" in expected_seconds(recipe(freeze=False), 5, 1000, 0, CPU)[1]
     assert "rough guess" in expected_head_seconds(recipe(), 5, 1000, 200, CPU)[1]
     assert expected_head_seconds(recipe(), 5, 1000, 200, GPU) is None
 

@@ -6,6 +6,7 @@ import pytest
 
 from fireweed.api import timing
 from fireweed.api.timing import (
+    CHECKPOINT_SECONDS,
     expected_seconds,
     is_finish_known,
     main_side,
@@ -37,7 +38,21 @@ def recipe(compile="none", **model):
 
 def test_finished_runs_say_how_long_the_next_one_takes():
     remember_rates(recipe(), {16: 100.0, 32: 25.0}, CPU)
-    assert expected_seconds(recipe(), 5, 1000, CPU) == (pytest.approx(3 * 10 + 2 * 40), "from earlier runs here")
+    assert expected_seconds(recipe(), 5, 1000, 0, CPU) == (
+        pytest.approx(3 * 10 + 2 * 40 + 5 * CHECKPOINT_SECONDS),
+        "from earlier runs here",
+    )
+
+
+def test_validation_counts_as_often_as_it_takes_place():
+    remember_rates(recipe(), {16: 100.0, 32: 25.0}, CPU)
+
+    def added(photos, validated):
+        seconds = [expected_seconds(recipe(), 5, photos, number, CPU)[0] for number in (validated, 0)]
+        return seconds[0] - seconds[1]
+
+    assert added(1000, 600) == pytest.approx(5 * 600 / 75), "a photo takes a third of a step's time"
+    assert added(100, 600) == pytest.approx(5 * 600 / 75 / 6), "few photos to train on: every sixth epoch"
 
 
 def test_the_end_of_a_run_is_guessed_once_and_then_remembered():
@@ -54,16 +69,20 @@ def test_the_end_of_a_run_is_guessed_once_and_then_remembered():
 def test_timed_steps_serve_where_no_run_was():
     remember_rates(recipe(), {16: 100.0}, CPU)
     remember(speed_name(recipe(), 32, CPU), {"step none": 50.0})
-    assert expected_seconds(recipe(), 5, 1000, CPU) == (pytest.approx(3 * 10 + 2 * 20), "from steps timed here")
+    assert expected_seconds(recipe(), 5, 1000, 0, CPU) == (
+        pytest.approx(3 * 10 + 2 * 20 + 5 * CHECKPOINT_SECONDS),
+        "from steps timed here",
+    )
 
 
 def test_a_guess_is_called_one_and_made_for_cpus_only(monkeypatch):
     monkeypatch.setattr(timing, "matrix_rate", lambda: 1e9)
-    seconds, basis = expected_seconds(recipe("xla"), 5, 1000, CPU)
+    seconds, basis = expected_seconds(recipe("xla"), 5, 1000, 0, CPU)
     each = [multiply_adds("conv 4 | gap", 5, side) for side in (16, 32)]
-    assert seconds == pytest.approx(1000 * 3 / 0.3e9 * (3 * each[0] + 2 * each[1]), rel=1e-6)
+    steps = 1000 * 3 / 0.3e9 * (3 * each[0] + 2 * each[1])
+    assert seconds == pytest.approx(steps + 5 * CHECKPOINT_SECONDS, rel=1e-6)
     assert "rough guess" in basis
-    assert expected_seconds(recipe(), 5, 1000, GPU) is None
+    assert expected_seconds(recipe(), 5, 1000, 0, GPU) is None
 
 
 def test_a_guess_goes_by_what_such_nets_reach(monkeypatch):
@@ -85,8 +104,8 @@ def test_a_guess_goes_by_what_such_nets_reach(monkeypatch):
 def test_rates_with_xla_say_nothing_of_steps_without(monkeypatch):
     monkeypatch.setattr(timing, "matrix_rate", lambda: 1e9)
     remember_rates(recipe("xla"), {16: 100.0, 32: 25.0}, CPU)
-    assert "rough guess" in expected_seconds(recipe(), 5, 1000, CPU)[1]
-    assert "earlier runs" in expected_seconds(recipe("xla"), 5, 1000, CPU)[1]
+    assert "rough guess" in expected_seconds(recipe(), 5, 1000, 0, CPU)[1]
+    assert "earlier runs" in expected_seconds(recipe("xla"), 5, 1000, 0, CPU)[1]
 
 
 def test_another_machine_or_setting_has_another_name():

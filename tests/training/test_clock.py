@@ -11,6 +11,7 @@ from fireweed.training.clock import Budget, ClockCourse
 
 STEPS = 20
 PEAK = 1e-2
+SAVING = 0.2  # seconds between epochs without a validation
 
 
 def recipe(*phases, **schedule):
@@ -26,9 +27,9 @@ class Machine:
     """
 
     def __init__(self, pace=lambda seconds: 1.0, step=0.5, between=3.0, finishing=8.0, first_step=4.0, estimated=1.0,
-                 is_guess=False, decoding=0.0):  # fmt: skip
+                 is_guess=False, decoding=0.0, validate_every=1):  # fmt: skip
         self.pace, self.step, self.between, self.finishing, self.first_step = pace, step, between, finishing, first_step
-        self.estimated, self.is_guess, self.decoding = estimated, is_guess, decoding
+        self.estimated, self.is_guess, self.decoding, self.every = estimated, is_guess, decoding, validate_every
         self.time = 100.0
         self.rates, self.epochs, self.sides = [], [], []
 
@@ -38,8 +39,8 @@ class Machine:
     def course(self, asked, seconds, state=None):
         steps = tuple(self.estimated * self.step * (p.side / 64) ** 2 for p in asked.training.phases)
         finishing = self.finishing * (self.estimated if self.is_guess else 1)
-        budget = Budget(seconds, self.time, finishing, self.between, steps, self.decoding, self.is_guess)
-        course = ClockCourse(asked, STEPS, budget, lambda: self.time)
+        budget = Budget(seconds, self.time, finishing, self.between, steps, SAVING, self.decoding, self.is_guess)
+        course = ClockCourse(asked, STEPS, budget, self.every, lambda: self.time)
         if state is not None:
             course.restore(state)
         optimizer = types.SimpleNamespace(learning_rate=None)
@@ -64,7 +65,8 @@ class Machine:
                         break
                 self.epochs.append(done)
                 self.sides.append(stretch.side)
-                self.take(self.between + (self.decoding if len(self.epochs) == 1 else 0))
+                validated, rest = divmod(len(self.epochs), course.validated)
+                self.take(SAVING if rest else self.between + (self.decoding if validated == 1 else 0))
                 course.on_epoch_end(len(self.epochs) - 1)
                 if len(self.epochs) == most_epochs:
                     return self.time
@@ -117,6 +119,19 @@ def test_validation_photos_are_decoded_once(seconds):
     machine = Machine(decoding=25.0)
     assert machine.train(machine.course(recipe((64, 8)), seconds)) - 100 == pytest.approx(seconds, abs=4)
     assert machine.rates[-1] < 0.05 * PEAK
+
+
+@pytest.mark.parametrize("pace", PACES)
+@pytest.mark.parametrize("every", [2, 7])
+def test_validations_of_some_epochs_only_leave_more_time_to_train(pace, every):
+    def trained(every):
+        machine = Machine(PACES[pace], between=15.0, finishing=20.0, decoding=10.0, validate_every=every)
+        course = machine.course(recipe((64, 20), (96, 10)), 600)
+        ended = machine.train(course) - 100
+        assert abs(ended - 600) <= 0.03 * 600 and machine.rates[-1] < 0.05 * PEAK
+        return len(machine.rates)
+
+    assert trained(every) > 1.3 * trained(1)
 
 
 def test_an_epoch_that_is_stretched_says_how_many_steps_it_will_have():

@@ -17,13 +17,22 @@ def rows(count, loss=lambda epoch: 1.61, accuracy=0.2, val_accuracy=0.2):
 
 
 def test_chance_is_told_from_learning():
-    assert is_stuck(rows(10), 0.2, 1000, 200)
-    assert is_stuck(rows(10, accuracy=0.22), 0.2, 1000, 200)
-    assert not is_stuck(rows(10, accuracy=0.25), 0.2, 1000, 200)
-    assert is_stuck(rows(10, accuracy=0.25), 0.2, 50, 50), "of 50 photos a quarter may be right by chance"
-    assert not is_stuck(rows(10, val_accuracy=0.5), 0.2, 1000, 200), "strong augmentation hides it in training"
-    assert not is_stuck(rows(10, loss=lambda epoch: 1.61 - 0.01 * epoch), 0.2, 1000, 200)
-    assert not is_stuck(rows(4), 0.2, 1000, 200), "too few steps to say"
+    assert is_stuck(rows(10), 0.2, np.log(5), 1000, 200)
+    assert is_stuck(rows(10, accuracy=0.22), 0.2, np.log(5), 1000, 200)
+    assert not is_stuck(rows(10, accuracy=0.25), 0.2, np.log(5), 1000, 200)
+    assert is_stuck(rows(10, accuracy=0.25), 0.2, np.log(5), 50, 50), "of 50 photos a quarter may be right by chance"
+    assert not is_stuck(rows(10, val_accuracy=0.5), 0.2, np.log(5), 1000, 200), (
+        "strong augmentation hides it in training"
+    )
+    assert not is_stuck(rows(10, loss=lambda epoch: 1.61 - 0.01 * epoch), 0.2, np.log(5), 1000, 200)
+    assert not is_stuck(rows(4), 0.2, np.log(5), 1000, 200), "too few steps to say"
+
+
+def test_a_net_that_gives_up_frequent_photos_for_rare_ones_learns():
+    """Of 95 photos in 100 of one class, classes weighed alike: log 2 is the loss of chance."""
+    below = {"accuracy": 0.94, "val_accuracy": 0.95, "loss": lambda epoch: 0.3 - 0.0004 * epoch}
+    assert not is_stuck(rows(15, **below), 0.95, np.log(2), 1500, 300)
+    assert is_stuck(rows(15, **below | {"loss": lambda epoch: 0.69}), 0.95, np.log(2), 1500, 300)
 
 
 def test_a_net_that_learns_nothing_ends_and_says_so_again(tmp_path, monkeypatch):

@@ -4,30 +4,21 @@ import csv
 from dataclasses import replace
 
 import pytest
-from test_train import BATCH, STEPS, data, lasting, net, recipe
+from test_train import BATCH, STEPS, by_clock, data, lasting, net, recipe
 
 from fireweed.reporting import Reporter
 from fireweed.training.train import train
-from fireweed.training.validating import validate_every
 
 PHOTOS = BATCH * STEPS
 
 
-def run(folder, asked, stop_at=None):
+def run(folder, asked, stop_at=None, budget=None):
     """Train on PHOTOS photos, with so many kept for validation that each second epoch is validated."""
     folder.mkdir(exist_ok=True)
     said = []
     reporter = Reporter(is_silent=True)
     reporter.say = said.append
-    return train(net(), asked, replace(data(stop_at), validated=2 * PHOTOS), folder, reporter), said
-
-
-@pytest.mark.parametrize(("validated", "every"), [(0, 1), (24, 1), (100, 1), (101, 2), (694, 7)])
-def test_no_more_photos_are_validated_than_trained_on(validated, every):
-    settings = recipe().training
-    assert validate_every(settings, 100, validated) == every
-    assert validate_every(settings.model_copy(update={"patience": 3}), 100, validated) == 1
-    assert validate_every(settings.model_copy(update={"keep": "best"}), 100, validated) == 1
+    return train(net(), asked, replace(data(stop_at), validated=2 * PHOTOS), folder, reporter, budget), said
 
 
 def test_the_last_epoch_is_validated_and_of_others_the_history_says_that_they_were_not(tmp_path):
@@ -49,3 +40,11 @@ def test_it_goes_on_where_it_was_stopped(tmp_path, stop_at):
     resumed, _ = run(tmp_path / "stopped", recipe())
     assert lasting(resumed.history) == lasting(whole.history)
     assert ["val_loss" in row for row in resumed.history] == [False, True, False, True]
+    assert resumed.resumed_at == 2 + stop_at // STEPS
+
+
+def test_by_the_clock_each_second_epoch_is_validated_too(tmp_path, monkeypatch):
+    outcome, said = run(tmp_path, recipe(), budget=by_clock(monkeypatch.setattr))
+    assert len(outcome.history) > 2
+    assert ["val_loss" in row for row in outcome.history] == [row["epoch"] % 2 == 0 for row in outcome.history]
+    assert any("not every epoch is validated" in line for line in said)

@@ -44,7 +44,7 @@ def announce(
         reporter.say(f"{frozen}: features of {counted(views, 'view')} of the photos, then {head} trained on them")
         expected = expected_head_seconds(recipe, classes, parts.photos, len(parts.validation_labels), choice)
     elif parts.plan.hosts == 1:
-        expected = expected_seconds(recipe, classes, parts.photos, choice)
+        expected = expected_seconds(recipe, classes, parts.photos, len(parts.validation_labels), choice)
     if expected is None:
         reporter.say("how long it takes shows in the first epoch; --epochs, --side or --minutes make it shorter")
     else:

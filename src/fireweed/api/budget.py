@@ -11,12 +11,15 @@ from dataclasses import dataclass, field, replace
 
 from fireweed.api.decoding_time import PartDecoding, seconds_to_decode
 from fireweed.api.timing import (
+    CHECKPOINT_SECONDS,
+    FORWARD,
     guessed_rate,
     is_finish_known,
     known_figures,
     measured_speed,
     rate_by_pixels,
     seconds_to_finish,
+    seconds_to_validate,
 )
 from fireweed.data.catalog import Catalog
 from fireweed.devices import DeviceChoice
@@ -41,8 +44,6 @@ LEAST_STEPS = 50  # or one epoch where that is less: below it there is no point 
 SHARE_FOR_MEASURING = 0.05  # of the time
 MEASURED_STEPS = 4
 GUESSED_FIRST_STEP_SECONDS = 5.0  # which traces and compiles
-FORWARD = 1 / 3  # of a training step's time
-CHECKPOINT_SECONDS = 0.3
 
 
 @dataclass
@@ -147,7 +148,10 @@ def _budget(recipe: Recipe, minutes: float, started: float, costs: "_Costs", mos
     seconds = min(minutes * 60, time.monotonic() - started + costs.seconds(most))
     steps = tuple(recipe.training.batch / costs.speeds.at(phase.side) for phase in recipe.training.phases)
     is_guess = not is_finish_known(recipe, costs.speeds.choice)
-    return Budget(seconds, started, costs.finishing, costs.between, steps, costs.first_validation, is_guess)
+    return Budget(
+        seconds, started, costs.finishing, costs.validation + CHECKPOINT_SECONDS, steps, CHECKPOINT_SECONDS,
+        costs.first_validation, is_guess,
+    )  # fmt: skip
 
 
 def most_epochs(recipe: Recipe) -> int:
@@ -257,8 +261,8 @@ class _Costs:
         self.speeds = speeds
         steps = sum(phase.epochs * photos / speeds.at(phase.side) for phase in phases) / recipe.total_epochs
         forward = FORWARD / speeds.untrained(side)  # seconds for a photo
-        self.between = validated * forward + CHECKPOINT_SECONDS
-        self.epoch_seconds = steps + self.between
+        self.validation = validated * forward
+        self.epoch_seconds = steps + seconds_to_validate(recipe, photos, validated, forward)
         decoding = training.seconds(cached_side(recipe))
         self._decoding = decoding if speeds.choice.kind == "cpu" else max(0.0, decoding - steps)
         self.first_validation = validation.seconds(side)

@@ -19,7 +19,7 @@ from fireweed.errors import DataError, FireweedError, RunError
 from fireweed.models.registry import build_model, find_entry
 from fireweed.recipe import Recipe
 from fireweed.reporting import Reporter
-from fireweed.resolving import cached_side, planned_changes
+from fireweed.resolving import cached_side, loss_of_chance, planned_changes
 
 if TYPE_CHECKING:
     import keras
@@ -100,7 +100,7 @@ class TrainingParts:
 
     plan: of all epochs. training, validation: the batches of both parts.
     photo_plan: how photos themselves are changed; of a frozen net features are mixed in their place.
-    chance: share of the most frequent class among the training photos.
+    chance: share of the most frequent class among the training photos. chance_loss: see `loss_of_chance`.
     """
 
     def __init__(
@@ -129,6 +129,9 @@ class TrainingParts:
         self.validation = Batches(self.validation_cache, self.validation_labels, classes, settings.batch, hosts=hosts)
         self.photos, self.steps = len(training), self.training.steps
         self.chance = max(training.counts()) / len(training)
+        self.chance_loss = loss_of_chance(
+            [int(count) for count in training.counts()], class_weights, settings.label_smoothing
+        )
 
     def input(self) -> "TrainingInput":
         """Return the batches as the training takes them."""
@@ -143,6 +146,7 @@ class TrainingParts:
             unchanged=self.unchanged,
             made_at=self.training.made_at,
             chance=self.chance,
+            chance_loss=self.chance_loss,
             validated=len(self.validation_labels),
         )
 

@@ -15,11 +15,12 @@ from fireweed.training.trial import run_trial
 
 
 def with_compile(
-    resolved: Resolved, classes: int, photos: int, choice: DeviceChoice, is_repeatable: bool, may_try: bool,
-    reporter: Reporter,
+    resolved: Resolved, classes: int, photos: int, validated: int, choice: DeviceChoice, is_repeatable: bool,
+    may_try: bool, reporter: Reporter,
 ) -> Resolved:  # fmt: skip
     """Return the recipe with `training.compile` decided, and a note that says what and why.
 
+    photos, validated: how many there are to train on and to validate on.
     is_repeatable: neither time anything nor go by what was timed before, so that the same command chooses the same.
     may_try:       whether there is time for a trial.
     """
@@ -30,7 +31,7 @@ def with_compile(
     is_whole = not recipe.model.freeze  # a frozen net's steps are those of its head, too short to be worth a trial
     if recipe.training.compile == "auto" and choice.backend == "tensorflow" and not is_repeatable and is_whole:
         known = known_figures(recipe, side, choice)
-        expected = expected_seconds(recipe, classes, photos, choice) if may_try else None
+        expected = expected_seconds(recipe, classes, photos, validated, choice) if may_try else None
 
     def trial(limit_seconds: float) -> Figures:
         reporter.say(f"trying XLA on a copy at {side} px, for {duration(limit_seconds)} at most")

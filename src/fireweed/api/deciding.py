@@ -51,8 +51,8 @@ def by_machine(
     from fireweed.api.compiling import with_compile
 
     resolved = with_compile(
-        resolved, len(catalog.classes), len(catalog.part("train")), choice, is_repeatable=request.deterministic,
-        may_try=request.minutes is None, reporter=reporter,
+        resolved, len(catalog.classes), len(catalog.part("train")), len(catalog.part("validation")), choice,
+        is_repeatable=request.deterministic, may_try=request.minutes is None, reporter=reporter,
     )  # fmt: skip
     if asked.model.freeze:
         return _with_views(resolved, asked, request, catalog, choice, folder, started, reporter), None

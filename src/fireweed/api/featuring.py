@@ -78,6 +78,7 @@ def train_head(
         failure=parts.failure,
         unchanged=lambda number: (outputs(backbone, photos, len(photos)) for photos in parts.unchanged(number)),
         chance=parts.chance,
+        chance_loss=parts.chance_loss,
         validated=len(parts.validation_labels),
     )
     try:

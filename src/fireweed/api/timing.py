@@ -11,6 +11,7 @@ from fireweed.kernels.native import library_name
 from fireweed.models.registry import build_model, find_entry
 from fireweed.recipe import Recipe
 from fireweed.remembered import Figures, remember, remembered
+from fireweed.resolving import validate_every
 from fireweed.settings import Phase
 from fireweed.version import __version__
 
@@ -21,17 +22,23 @@ PASSES = 3  # a training step costs about three forward passes: forward, and two
 # What steps and answers reach of the rate of NumPy's matrix product in float32, about, as docs/speed.md has it: nets of
 # wide 1x1 convolutions, on units for bfloat16 too; nets that the compiled kernels do; all others.
 SHARE_OF_WIDE, SHARE_OF_WIDE_IN_BF16, SHARE_BY_KERNELS, SHARE_OF_OTHERS = 0.7, 1.0, 0.7, 0.3
+FORWARD = 1 / PASSES  # of a training step's time
+CHECKPOINT_SECONDS = 0.3
 GUESSED_FINISH_SECONDS, SECONDS_PER_PARAMETER = 2.0, 3e-7  # bundle, evaluation and report; writing 20 million: 6 s
 GROUNDS = ("from earlier runs here", "from steps timed here", "a rough guess; the first epoch shows more")
 
 
-def expected_seconds(recipe: Recipe, classes: int, photos: int, choice: DeviceChoice) -> tuple[float, str] | None:
-    """Return the seconds that the epochs of a resolved recipe will take on `photos` photos, and what that rests on.
+def expected_seconds(
+    recipe: Recipe, classes: int, photos: int, validated: int, choice: DeviceChoice
+) -> tuple[float, str] | None:  # fmt: skip
+    """Return the seconds that the epochs of a resolved recipe will take, and what that rests on.
+
+    photos: trained on in an epoch. validated: validation photos.
 
     None where nothing says it: the CPU's matrix rate tells nothing of an accelerator.
     """
     known = remembered()
-    seconds, weakest = 0.0, 0
+    seconds, weakest, by_side = 0.0, 0, {}
     for phase in recipe.training.phases:
         figures = known.get(speed_name(recipe, phase.side, choice), {})
         kind = "xla" if recipe.training.compile == "xla" else "none"
@@ -42,8 +49,18 @@ def expected_seconds(recipe: Recipe, classes: int, photos: int, choice: DeviceCh
             rates.append(guessed_rate(recipe, classes, phase.side, choice))
         ground = next(number for number, rate in enumerate(rates) if rate)
         seconds += phase.epochs * photos / rates[ground]
+        by_side[phase.side] = rates[ground]
         weakest = max(weakest, ground)
-    return seconds, GROUNDS[weakest]
+    forward = FORWARD / rate_by_pixels(by_side, recipe.evaluation_side)
+    return seconds + recipe.total_epochs * seconds_to_validate(recipe, photos, validated, forward), GROUNDS[weakest]
+
+
+def seconds_to_validate(recipe: Recipe, photos: int, validated: int, forward: float) -> float:
+    """Return the seconds between an epoch's last step and the next epoch, on average, where not all are validated.
+
+    forward: seconds that the net needs for a photo.
+    """
+    return CHECKPOINT_SECONDS + validated * forward / validate_every(recipe.training, photos, validated)
 
 
 def remember_rates(recipe: Recipe, rates: Mapping[int, float], choice: DeviceChoice) -> None:

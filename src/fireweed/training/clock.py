@@ -38,7 +38,8 @@ class Budget:
     seconds:   from the command's start to the last file written.
     began:     when it started, by time.monotonic().
     finishing: seconds from the end of the last epoch to the last file.
-    between:   seconds from the last step of an epoch to the next one: validation and checkpoint.
+    between:   seconds from the last step of an epoch that is validated to the next one: validation and checkpoint.
+    saving:    the part of them that is no validation, which is all that lies between where an epoch is not validated.
     steps:     seconds of a step in each phase.
     decoding:  seconds by which the first time between epochs is longer, since validation photos are decoded.
     is_guess:  whether `finishing` was reckoned from `steps`, so that it is as wrong as they are; else it was measured,
@@ -50,6 +51,7 @@ class Budget:
     finishing: float
     between: float
     steps: tuple[float, ...]
+    saving: float = 0.0
     decoding: float = 0.0
     is_guess: bool = False
 
@@ -61,8 +63,11 @@ class ClockCourse(Course):
     would make a last one of less than half.
     """
 
-    def __init__(self, recipe: Recipe, steps: int, budget: Budget, now: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(recipe, steps, learning_rates(recipe, -(-CURVE_STEPS // recipe.total_epochs)))
+    def __init__(
+        self, recipe: Recipe, steps: int, budget: Budget, validate_every: int = 1,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        super().__init__(recipe, steps, learning_rates(recipe, -(-CURVE_STEPS // recipe.total_epochs)), validate_every)
         self._budget = budget
         self._now = now
         work = np.cumsum([phase.epochs * phase.side**2 for phase in self._phases], dtype=np.float64)
@@ -74,7 +79,8 @@ class ClockCourse(Course):
         self._used = 0.0  # share of the time for steps
         self._phase = 0
         self._step_seconds = budget.steps[0]
-        self._between = budget.between
+        self._between = {True: budget.between, False: budget.saving}  # by whether the epoch before is validated
+        self._is_validated = self.is_validated(1)  # the epoch under way, or the next one
         self._decoding = budget.decoding
         self._starting = 0.0  # seconds by which the first step of a phase is longer than others
         self._recent: deque[float] = deque(maxlen=FIRST_STEPS)
@@ -90,7 +96,7 @@ class ClockCourse(Course):
     def next_stretch(self, epochs_done: int, step: int = 0) -> Stretch | None:
         if step:
             return Stretch(self._phase, self._phases[self._phase].side, epochs_done + 1, self.epoch_steps)
-        self._note_what_lay_between()
+        self._note_what_lay_between(epochs_done)
         while not self._is_last_phase and self._steps_left() < self._steps * SHORTEST_EPOCH / 2:
             self._begin_phase(self._phase + 1)
         steps = self._steps_left()
@@ -105,7 +111,7 @@ class ClockCourse(Course):
         return Stretch(self._phase, side, epochs_done + MANY_EPOCHS, self._steps)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self._note_what_lay_between()
+        self._note_what_lay_between(epoch)
         self._step_began = self._now()
         self._epoch_rate = self._rate_now()
 
@@ -187,7 +193,7 @@ class ClockCourse(Course):
     @property
     def _end_of_steps(self) -> float:
         pace = min(max(self._pace, 1 / MOST_PACE), MOST_PACE)
-        return self._deadline - self._budget.finishing * pace - self._between - self._decoding
+        return self._deadline - self._budget.finishing * pace - self._between[self._is_validated] - self._decoding
 
     def _begin_phase(self, number: int) -> None:
         """Let the pace so far hold until the phase's own steps say more: what they usually take, they show first."""
@@ -197,10 +203,20 @@ class ClockCourse(Course):
         self._recent.clear()
         self._is_new_phase = True
 
-    def _note_what_lay_between(self) -> None:
+    def is_validated(self, epoch: int) -> bool:
+        return epoch % self._validate_every == 0  # which one is the last shows too late
+
+    @property
+    def validated(self) -> int:
+        return self._validate_every
+
+    def _note_what_lay_between(self, epochs_done: int) -> None:
         if self._trained_at:
             seconds, self._trained_at = self._now() - self._trained_at, 0.0
-            self._between, self._decoding = max(0.0, seconds - self._decoding), 0.0
+            if self._is_validated:
+                seconds, self._decoding = max(0.0, seconds - self._decoding), 0.0
+            self._between[self._is_validated] = seconds
+        self._is_validated = self.is_validated(epochs_done + 1)
 
     def _advance(self, seconds: float, now: float) -> None:
         """Count a step that took so many seconds until now, in shares of the time that was left before it."""
@@ -218,7 +234,8 @@ class ClockCourse(Course):
         phases = len(self._phases) - 1 - self._phase + self._is_new_phase
         left = self._end_of_steps - at - phases * self._starting
         epoch = self._steps * self._step_seconds
-        return left - self._between * max(0.0, left / (epoch + self._between) - 0.5)
+        between = self._between[False] + (self._between[True] - self._between[False]) / self._validate_every
+        return left - between * max(0.0, left / (epoch + between) - 0.5)
 
     def _steps_left(self) -> float:
         """Return about how many steps the phase still has; those of the last phase end with the time."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 STEPS_BETWEEN_LOOKS = 50  # at the loss, where looking would wait for the device
 LEAST_STEPS = 500  # without a sign of learning, before a training is said to be stuck
 SIGNIFICANT = 3.0  # standard errors above chance
-FALLEN = 0.98  # share of what the loss was, from which on it has fallen
+FALLEN = 0.98  # share of what the loss was, or is where nothing is learned, from which on it has fallen
 
 
 class FailedTrainingError(RunError):
@@ -96,21 +96,22 @@ class Health(keras.callbacks.Callback):
         """Make sure that the net has learned anything in the epochs so far.
 
         Raises:
-            StuckError: for `training.chance_epochs` epochs both accuracies were at chance and the loss did not fall.
+            StuckError: for `training.chance_epochs` epochs both accuracies were at chance, and the loss was that of a
+                net which has learned nothing and did not fall.
         """
         epochs, rows = self._recipe.training.chance_epochs, self._recorder.rows
         chance = self._data.chance
         if not epochs or not chance or len(rows) < epochs:
             return
         recent = rows[-epochs:]
-        if is_stuck(recent, chance, self._data.photos, self._data.validated):
+        if is_stuck(recent, chance, self._data.chance_loss, self._data.photos, self._data.validated):
             raise StuckError(
                 f"the net has learned nothing for {counted(epochs, 'epoch')}, up to epoch {len(rows)}: its accuracy "
                 f"({max(row['accuracy'] for row in recent):.1%} at best) is that of always giving the most frequent "
                 f"class ({chance:.1%}), and the loss does not fall. The learning rate is probably too high, so that "
                 "the net is dead, or too low; or the labels do not fit the photos (look at them with `fireweed show`). "
-                f"Try --set training.schedule.peak={self._recipe.training.schedule.peak / 4:g} in a new folder; "
-                "--set training.chance_epochs=0 trains on regardless",
+                f"In a new folder, try --set training.schedule.peak={self._recipe.training.schedule.peak / 4:g}, or "
+                "--set training.chance_epochs=0, which trains on regardless",
                 len(rows),
             )
 
@@ -119,12 +120,18 @@ class Health(keras.callbacks.Callback):
             raise self.diverged(is_first)
 
 
-def is_stuck(rows: list[dict[str, Any]], chance: float, photos: int, validated: int) -> bool:
+def is_stuck(
+    rows: list[dict[str, Any]], chance: float, chance_loss: float, photos: int, validated: int
+) -> bool:  # fmt: skip
     """Return whether epochs show no sign of learning.
 
-    rows:      of the history.
-    chance:    0..1, the share of the most frequent class.
-    photos:    trained on in an epoch. validated: validation photos.
+    Where rare classes weigh more, a net that learns may have more photos wrong than one that always gives the most
+    frequent class; its loss tells them apart.
+
+    rows:        of the history.
+    chance:      0..1, the share of the most frequent class.
+    chance_loss: the least loss without looking at the photos, as resolving.loss_of_chance gives it; 0: not known.
+    photos:      trained on in an epoch. validated: validation photos.
     """
     if sum(row["steps"] for row in rows) < LEAST_STEPS:
         return False
@@ -133,6 +140,6 @@ def is_stuck(rows: list[dict[str, Any]], chance: float, photos: int, validated: 
         return accuracy > chance + SIGNIFICANT * math.sqrt(chance * (1 - chance) / max(count, 1))
 
     losses = np.array([row["loss"] for row in rows])
-    has_fallen = losses[1:].min(initial=np.inf) < FALLEN * losses[0]
+    has_fallen = losses[1:].min(initial=np.inf) < FALLEN * losses[0] or losses.min() < FALLEN * chance_loss
     learns = any(is_above(row["accuracy"], photos) or is_above(row.get("val_accuracy", 0.0), validated) for row in rows)
     return not (learns or has_fallen)

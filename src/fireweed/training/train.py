@@ -19,6 +19,7 @@ from fireweed.errors import FireweedError, out_of_memory
 from fireweed.files import disk_full
 from fireweed.recipe import Recipe
 from fireweed.reporting import Reporter
+from fireweed.resolving import validate_every
 from fireweed.settings import TrainingSettings
 from fireweed.stopping import Stops, signals_noted
 from fireweed.text import counted
@@ -36,7 +37,7 @@ from fireweed.training.recording import Recorder
 from fireweed.training.saving import Saver, found_checkpoint
 from fireweed.training.schedules import learning_rates
 from fireweed.training.seeding import set_seeds
-from fireweed.training.validating import validate, validate_every
+from fireweed.training.validating import validate
 
 
 @dataclass
@@ -51,6 +52,7 @@ class TrainingInput:
     unchanged:     number -> batches of at most so many training photos, as evaluation has them.
     made_at:       step -> when its batch was ready, by time.monotonic(); 0 where that is not known.
     chance:        0..1, the share of the most frequent class in what is trained on; 0 where that is not known.
+    chance_loss:   the least loss of answers that are the same for all photos; 0 where that is not known.
     validated:     validation photos.
     """
 
@@ -62,6 +64,7 @@ class TrainingInput:
     unchanged: Callable[[int], Iterable[np.ndarray]] = lambda number: ()
     made_at: Callable[[int], float] = lambda step: 0.0
     chance: float = 0.0
+    chance_loss: float = 0.0
     validated: int = 0
 
 
@@ -150,10 +153,10 @@ class _Work:
         self._model, self._data, self._reporter, self._hosts, self.folder = model, data, reporter, hosts, folder
         self._settings = settings = recipe.training
         recipe = _at_lower_rate(recipe, 0.5 ** len(lowered))
-        every = 1 if budget else validate_every(settings, data.photos, data.validated)
+        every = validate_every(settings, data.photos, data.validated)
         self._course = (
             Course(recipe, data.steps, learning_rates(recipe, data.steps), every) if budget is None
-            else ClockCourse(recipe, data.steps, budget)
+            else ClockCourse(recipe, data.steps, budget, every)
         )  # fmt: skip
         set_seeds(settings.seed)  # the twin's drop-outs draw their seeds when they are made
         self._twin = fast_twin(model, settings.compile, settings.norms)
@@ -187,8 +190,8 @@ class _Work:
         """Train to the end."""
         if self._course.validated != 1:
             self._reporter.say(
-                f"some epochs only are validated, the last among them: for {self._data.photos:,} photos to train on, "
-                f"{self._data.validated:,} of validation are many"
+                f"not every epoch is validated, the weights at the end are: for {self._data.photos:,} photos to train "
+                f"on, {self._data.validated:,} of validation are many"
             )
         _fit_stretches(self._twin, self._optimizer, self._settings, self._data, self.folder, self._watchers)
 

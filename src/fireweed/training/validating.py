@@ -1,21 +1,8 @@
-"""When the net is validated; and the end of an epoch that was stopped after its last step."""
+"""The end of an epoch that was stopped after its last step."""
 
 from typing import Any
 
 import keras
-
-from fireweed.settings import TrainingSettings
-
-
-def validate_every(training: TrainingSettings, photos: int, validated: int) -> int:
-    """Return how many epochs lie between two validations, so that these see no more photos than training does.
-
-    It matters where few photos are trained on, for many epochs, and many kept for validation. Where an epoch is to be
-    picked, all are validated.
-
-    photos: trained on in an epoch. validated: validation photos.
-    """
-    return 1 if training.keeps_best else max(1, -(-validated // max(photos, 1)))
 
 
 def validate(
