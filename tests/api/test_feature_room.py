@@ -1,12 +1,14 @@
 """The features of a frozen net leave half of the free disk to others, whatever number of views its recipe has."""
 
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
 from fireweed.api import feature_room
-from fireweed.api.feature_room import feature_bytes, fit_views_to_disk
+from fireweed.api.feature_room import check_room, feature_bytes, fit_views_to_disk
 from fireweed.api.preparing import prepare_data
+from fireweed.errors import FireweedError
 from fireweed.recipe import checked
 from fireweed.reporting import Reporter
 from fireweed.resolving import Resolved
@@ -44,3 +46,11 @@ def test_as_many_views_are_taken_as_half_of_the_free_disk_holds(
         assert found.notes == ("a note",)
     else:
         assert f"instead of {views or 6}" in found.notes[-1] and f"training.views={views or 6}" in found.notes[-1]
+
+
+@pytest.mark.parametrize(("views", "remedy"), [(3, "training.views=N"), (1, "a smaller --side, or --freeze")])
+def test_where_the_disk_is_too_small_the_remedy_is_one_that_is_left(tmp_path, views, remedy):
+    files = [SimpleNamespace(block_bytes=10**15, blocks=2) for _ in range(views + 1)]
+    with pytest.raises(FireweedError, match=r"take \d+000000.0 GB more in .* are free; make room, or") as error:
+        check_room(files, [[0, 1]] * (views + 1), tmp_path, Reporter(is_silent=True))
+    assert remedy in str(error.value)

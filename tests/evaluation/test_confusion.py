@@ -1,7 +1,7 @@
 import numpy as np
 from report_samples import answers, history
 
-from fireweed.evaluation.confusion import findings, matrix_of
+from fireweed.evaluation.confusion import about_balance, findings, matrix_of
 from fireweed.evaluation.metrics import evaluate_probabilities
 
 
@@ -47,6 +47,16 @@ def test_findings_name_what_stands_out() -> None:
     assert "98% sure and 70% right: it is too sure" in said
     assert "right on 99% of the training photos and on 70%" in said
     assert "40 validation photos are few" in said
+
+
+def test_an_accuracy_that_one_class_makes_is_called_so() -> None:
+    labels = np.array([0] * 98 + [1] * 2)
+    evaluation = evaluate_probabilities(np.eye(2)[np.zeros(100, int)], labels, ["healthy", "rust\x1b"])
+    said = "Always saying healthy would be right for 98.0% of the photos; of each class 50.0% are found"
+    assert about_balance(evaluation).startswith(said) and findings(evaluation, [])[0].startswith(said)
+    assert about_balance(evaluate_probabilities(np.eye(2)[labels], labels[::-1], ["a", "b\x1b"])).count("\x1b") == 0
+    labels = np.array([0] * 60 + [1] * 40)
+    assert not about_balance(evaluate_probabilities(np.eye(2)[labels], labels, ["a", "b"]))
 
 
 def test_findings_of_a_perfect_result_and_of_none() -> None:

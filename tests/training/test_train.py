@@ -263,15 +263,18 @@ def test_patience_stops_early_and_a_resume_does_not_go_past_it(tmp_path):
     assert len(again.history) == 3 and again.stopped_early
 
 
-def test_a_loss_that_is_no_number_ends_the_run_with_the_last_good_checkpoint(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("keep", "files"), [
+    ("final", ["epoch-000001.npz"]), ("best", ["best-000001.npz", "epoch-000001.npz"]),
+])  # fmt: skip
+def test_a_loss_that_is_no_number_ends_the_run_with_the_last_good_checkpoint(keep, files, tmp_path, monkeypatch):
     from fireweed.training import train as module
 
     rates = np.repeat(np.array([1e-3, np.inf, 1e-3, 1e-3], np.float32), STEPS)
     monkeypatch.setattr(module, "learning_rates", lambda *arguments: rates)
     with pytest.raises(RunError, match="epoch 2: the learning rate is probably too high"):
-        run(tmp_path, recipe(optimizer="sgd", average=0.0))
+        run(tmp_path, recipe(optimizer="sgd", average=0.0, keep=keep))
     left = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
-    assert left == ["best-000001.npz", "epoch-000001.npz"]
+    assert left == files
 
 
 def test_kept_weights_are_the_average_that_was_validated(whole_run):

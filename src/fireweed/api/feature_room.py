@@ -74,9 +74,13 @@ def check_room(files: list[FeatureFile], missing: list[list[int]], folder: Path,
     views = counted(len(files) - 1, "view")
     free = shutil.disk_usage(folder).free
     if needed > free:
+        less = (
+            "train on fewer views (--set training.views=N)" if len(files) > 2
+            else "keep less of a photo (a smaller --side, or --freeze, which keeps the mean of each channel)"
+        )  # fmt: skip
         raise FireweedError(
             f"the features of {views} take {_size(needed)} more in {folder}, where {_size(free)} are free; make room, "
-            "or train on fewer views (--set training.views=N)"
+            f"or {less}"
         )
     if needed:
         reporter.say(f"features of {views} take {_size(total)} of disk until the run has finished")

@@ -10,6 +10,7 @@ from fireweed.api.reporting import bottleneck_notes, kept_weights, report_conten
 from fireweed.bundle import Bundle, write_bundle
 from fireweed.data.catalog import PARTS, Catalog
 from fireweed.devices.backends import quietly
+from fireweed.evaluation.confusion import about_balance
 from fireweed.evaluation.metrics import percent
 from fireweed.recipe import Recipe
 from fireweed.reporting import Reporter
@@ -98,6 +99,8 @@ def _say_result(folder: RunFolder, outcome: "Outcome", evaluation: dict[str, Any
         f"validation accuracy {percent(evaluation['accuracy'])} ({percent(low)} to {percent(high)} with 95% "
         f"confidence, {evaluation['photos']} photos; {kept_weights(outcome)})"
     )
+    if note := about_balance(evaluation):
+        reporter.say(note)
     reporter.say(f"report:   {folder.file('report.html')}")
     reporter.say(f"try it:   fireweed predict {folder.path} PHOTO")
     reporter.say(f"test it:  fireweed evaluate {folder.path} --part test")

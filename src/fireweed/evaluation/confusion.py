@@ -13,6 +13,7 @@ from fireweed.text import readable
 _MOST_CLASSES = 48
 _UPRIGHT_NAMES_FROM = 9
 _FEW_PHOTOS = 100
+_MOSTLY_ONE_CLASS = 2 / 3  # of the photos, from which on an accuracy says little by itself
 _FINDINGS_ABOUT_PAIRS = 3
 
 
@@ -53,7 +54,8 @@ def findings(evaluation: Mapping[str, Any], history: Sequence[Mapping[str, Any]]
     """Say in sentences what stands out: pairs confused, the weakest class, doubtful confidence, few photos."""
     if not evaluation["photos"]:
         return []
-    said = _about_pairs(evaluation) + _about_weakest(evaluation) + _about_confidence(evaluation) + _about_fit(history)
+    said = [note] if (note := about_balance(evaluation)) else []
+    said += _about_pairs(evaluation) + _about_weakest(evaluation) + _about_confidence(evaluation) + _about_fit(history)
     if evaluation["photos"] < _FEW_PHOTOS:
         low, high = evaluation["interval_95"]
         said.append(
@@ -61,6 +63,18 @@ def findings(evaluation: Mapping[str, Any], history: Sequence[Mapping[str, Any]]
             f"{percent(low, 0)} and {percent(high, 0)}."
         )
     return said
+
+
+def about_balance(evaluation: Mapping[str, Any]) -> str:
+    """Return a sentence on what the accuracy is worth where most photos are of one class; else nothing."""
+    largest = max(evaluation["per_class"], key=lambda row: row["photos"])
+    share = largest["photos"] / max(evaluation["photos"], 1)
+    if share < _MOSTLY_ONE_CLASS:
+        return ""
+    return (
+        f"Always saying {readable(largest['class'])} would be right for {percent(share)} of the photos; of each class "
+        f"{percent(evaluation['macro']['recall'])} are found, on average over the classes."
+    )
 
 
 def _most_confused(counts: np.ndarray) -> list[int]:

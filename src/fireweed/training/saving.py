@@ -117,7 +117,7 @@ class Saver(keras.callbacks.Callback):
 
     def _save_epoch(self) -> bool:
         """Write checkpoint and history at the end of an epoch; return False where the weights are lost."""
-        if not self._save(with_best=self._recorder.is_best):
+        if not self._save(with_best=self._recorder.keeps_best and self._recorder.is_best):
             return False
         self._recorder.write_history()
         self._saved()
