@@ -2,11 +2,12 @@
 
     python benchmarks/accuracy.py train STUDY PHOTOS [--jobs N] [--runs FOLDER] [--weights FILE]
                                                 [--only WORD] [--seeds N ...]
-    python benchmarks/accuracy.py keep STUDY [--runs FOLDER]
+    python benchmarks/accuracy.py keep STUDY [--runs FOLDER] [--drop]
 
 STUDY is a file below benchmarks/studies. `train` runs `fireweed train` for each variant and seed, and goes on where it
 was stopped; `keep` writes what the finished runs gave to measurements/accuracy/STUDY.json and their histories beside
-it, without photos or weights. Runs lie in runs/STUDY.
+it, without photos or weights. Runs lie in runs/STUDY. Figures of recipes that are others today, or of variants that the
+study has no more, are dropped with --drop only.
 
 A study is TOML: `set` holds settings of all variants, and each [[variant]] has `name`, `recipe`, `seeds`, `set`
 (settings, as for --set), `minutes` (as for --minutes), `pretrained` (whether it starts from ImageNet weights), `cold`
@@ -70,6 +71,7 @@ def main() -> None:
     arguments.add_argument("--weights", default="imagenet", help="for variants that start from ImageNet weights")
     arguments.add_argument("--only", default="", help="train the variants whose name holds this")
     arguments.add_argument("--seeds", type=int, nargs="+", help="train these seeds of them, not all")
+    arguments.add_argument("--drop", action="store_true", help="keep: leave out figures of what is not so any more")
     asked = arguments.parse_args()
     if (asked.only or asked.seeds) and asked.what == "keep":
         arguments.error("--only and --seeds go with train; keep writes all that a study's finished runs gave")
@@ -87,7 +89,7 @@ def main() -> None:
         if failed:
             sys.exit(f"these failed: {', '.join(failed)}")
     else:
-        keep(asked.study.stem, jobs, runs)
+        keep(asked.study.stem, jobs, runs, asked.drop)
 
 
 def read_study(path: Path) -> list[Job]:
@@ -130,11 +132,14 @@ def train(job: Job, photos: str, weights: str, runs: Path) -> str:
     return job.name if done.returncode else ""
 
 
-def keep(study: str, jobs: list[Job], runs: Path) -> None:
+def keep(study: str, jobs: list[Job], runs: Path, may_drop: bool = False) -> None:
     """Write the figures of all finished runs of a study, and their histories.
 
     What was written of runs that are no longer in `runs` stays, as long as the study has them with the same settings
-    and their recipe is what it was.
+    and their recipe is what it was; what does not is dropped where that is allowed.
+
+    Raises:
+        SystemExit: figures would be dropped that may not be, or a run was made by another recipe than today's.
     """
     folder = ROOT / "measurements" / "accuracy"
     (folder / study).mkdir(parents=True, exist_ok=True)
@@ -146,11 +151,19 @@ def keep(study: str, jobs: list[Job], runs: Path) -> None:
         for job in ours:
             if RunFolder(runs / job.name).is_finished:
                 results.append(run_result(job, runs))
-                shutil.copy(runs / job.name / "history.csv", folder / study / f"{job.name}.csv")
+                before.pop(json.dumps([about, job.seed]), None)
             elif (found := before.get(json.dumps([about, job.seed]))) and is_of(job, found):
-                results.append(found)
+                results.append(before.pop(json.dumps([about, job.seed])))
         if results:
             variants.append({**about, **summary(results), "runs": results})
+    if before and not may_drop:
+        names = ", ".join(f"{about['name']}, seed {seed}" for about, seed in map(json.loads, before))
+        sys.exit(
+            f"{study}.json has figures of what the study or its recipes do not say today: {names}; --drop drops them"
+        )
+    for job in jobs:
+        if RunFolder(runs / job.name).is_finished:
+            shutil.copy(runs / job.name / "history.csv", folder / study / f"{job.name}.csv")
     text = json.dumps({"study": study, "variants": variants}, indent=1, ensure_ascii=False)
     (folder / f"{study}.json").write_text(text + "\n", encoding="utf-8")
     for variant in variants:
@@ -177,9 +190,24 @@ def recipe_hash(job: Job) -> str:
     return read_recipe(job.recipe, job.settings).hash()
 
 
+def hash_of_run(run: RunFolder, job: Job) -> str:
+    """Return the hash of the recipe that a run was asked for, but for its seed and for where its weights were."""
+    asked, study = run.facts().asked, read_recipe(job.recipe, job.settings)
+    asked = asked.with_training(seed=study.training.seed)
+    if job.is_pretrained:
+        asked = asked.model_copy(update={"model": asked.model.model_copy(update={"weights": study.model.weights})})
+    return asked.hash()
+
+
 def run_result(job: Job, runs: Path) -> dict[str, Any]:
-    """Return what one run gave and spent."""
+    """Return what one run gave and spent.
+
+    Raises:
+        SystemExit: it was made by another recipe than today's.
+    """
     run = open_run(str(runs / job.name))
+    if hash_of_run(run, job) != recipe_hash(job):
+        sys.exit(f"{run.path} was made by another recipe or with other settings than the study has today; remove it")
     recipe, history = run.resolved(), run.history()
     environment = run.read_json("environment.json")
     bundle = run.read_json("fireweed.json")
@@ -201,6 +229,7 @@ def run_result(job: Job, runs: Path) -> dict[str, Any]:
         },
         "packages": environment["packages"],
         "date": environment["date"][:10],
+        "commit": environment["git"],
     }
 
 

@@ -7,15 +7,14 @@ With --check nothing is written, and the exit code is 1 when a README is not up 
 
 import json
 import re
-import statistics
 import sys
 from pathlib import Path
 from typing import Any
 
+from accuracy_tables import minutes, ran_with, test_text
 from fireweed.recipe import read_recipe
 from marked import fill, told
-from speed_tables import NONE, readme_table
-from write_accuracy_docs import seconds
+from speed_tables import readme_table
 
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh-TW.md")
@@ -37,6 +36,10 @@ HEADS = {
         "驗證準確率：平均，各種子",
         "測試準確率（95% 信賴區間）",
     ),
+}
+RECIPE_NOTES = {
+    "README.md": "Other work shared the cores with most runs. All of it: [docs/accuracy.md](docs/accuracy.md).",
+    "README.zh-TW.md": "大多數執行時另有工作共用核心。全部結果：[docs/accuracy.md](docs/accuracy.md)。",
 }
 INPUT_HEADS = {
     "README.md": ("photos into batches and shards", "photos/s, median (range, n)"),
@@ -95,6 +98,8 @@ def figures(readme: str) -> str:
     """Return the tables for one README, in Markdown."""
     recipes = json.loads((ROOT / "measurements" / "accuracy" / "recipes.json").read_text(encoding="utf-8"))
     text = table(HEADS[readme], [recipe_row(variant) for variant in recipes["variants"]])
+    runs = [run for variant in recipes["variants"] for run in variant["runs"]]
+    text += f"\n{ran_with(runs)}. {RECIPE_NOTES[readme]}\n"
     speed = json.loads((ROOT / "measurements" / "input-speed.json").read_text(encoding="utf-8"))
     text += "\n" + table(INPUT_HEADS[readme], [
         (INPUT_NAMES[readme][name], f"{f['median']:,} ({f['min']:,} to {f['max']:,}, n = {f['n']})")
@@ -116,14 +121,13 @@ def recipe_row(variant: dict[str, Any]) -> tuple[str, ...]:
     epochs = ", ".join(f"{phase['epochs']} ({phase['side']} px)" for phase in runs[0]["phases"])
     settings = "".join(f" --set {setting}" for setting in variant["set"])
     net = recipe.model.name.replace("|", r"\|")  # a net as a line of text would end the cell
-    minutes = statistics.fmean(seconds(run) for run in runs) / 60
+    taken = minutes(runs)
     seeds = ", ".join(f"{run['validation']['accuracy']:.1%}" for run in runs)
-    test = variant.get("test")
     return (
         f"`--recipe {variant['recipe']}{settings}`", f"{net}, {weights}", epochs,
-        f"{minutes:.0f}" if minutes >= 10 else f"{minutes:.1f}",
+        f"{taken:.0f}" if taken >= 10 else f"{taken:.1f}",
         f"{variant['validation']['mean']:.1%} ({seeds})",
-        f"{test['mean']:.1%} ({test['interval_95'][0]:.1%} to {test['interval_95'][1]:.1%})" if test else NONE,
+        test_text(variant),
     )  # fmt: skip
 
 

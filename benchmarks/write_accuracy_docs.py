@@ -5,6 +5,7 @@
 With --check nothing is written, and the exit code is 1 when the page is not up to date.
 """
 
+import csv
 import json
 import re
 import statistics
@@ -13,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from accuracy_plots import redraw_accuracy
+from accuracy_tables import minutes, ran_with, test_text
+from fireweed.recipe import read_recipe, recipe_names
+from fireweed.resolving import norm_photos
 from fireweed.text import counted
 from marked import fill, told
 from speed_tables import NONE, table
@@ -21,6 +25,7 @@ ROOT = Path(__file__).parents[1]
 MARKS = re.compile(r"(<!-- study: ([\w-]+) -->\n).*?(<!-- /study -->)", re.DOTALL)
 COMMON_MARKS = re.compile(r"(<!-- common errors -->\n).*?(<!-- /common errors -->)", re.DOTALL)
 FAST_MARKS = re.compile(r"(<!-- fast -->\n).*?(<!-- /fast -->)", re.DOTALL)
+NORMS_MARKS = re.compile(r"(<!-- norms -->\n).*?(<!-- /norms -->)", re.DOTALL)
 CODELAB_EPOCHS = 35
 MEASURED = ROOT / "measurements" / "accuracy"
 DOCUMENT = ROOT / "docs" / "accuracy.md"
@@ -36,6 +41,7 @@ def main() -> int:
     is_stale = [
         fill(DOCUMENT, MARKS, lambda marks: study_text(read(marks[2]))),
         fill(DOCUMENT, FAST_MARKS, lambda _: fast_text(read("recipes"), stock_rates())),
+        fill(DOCUMENT, NORMS_MARKS, lambda _: norms_text(norm_gains(read("recipes")))),
         fill(DOCUMENT, COMMON_MARKS, lambda _: common_text(read("common-errors"))),
     ]
     stale = [DOCUMENT.name] if any(is_stale) else []
@@ -52,19 +58,12 @@ def study_text(study: dict[str, Any]) -> str:
     """Return a study's table, and a line on what it ran with."""
     variants = study["variants"]
     runs = [run for variant in variants for run in variant["runs"]]
-    device, packages = runs[0]["device"], runs[0]["packages"]
-    versions = ", ".join(f"{package} {packages[package]}" for package in ("keras", device["backend"]))
-    precisions = " and ".join(dict.fromkeys(run["device"]["precision"] for run in runs))
-    devices = " and ".join(dict.fromkeys(run["device"]["name"] for run in runs))
-    line = (
-        f"{runs[0]['validation']['photos']} validation photos; {devices}, {precisions}; {versions}; "
-        f"{max(run['date'] for run in runs)}."
-    )
+    line = f"{runs[0]['validation']['photos']} validation photos; {ran_with(runs)}."
     head, rows = HEAD, [row(variant) for variant in variants]
     if study["study"] == "recipes":
         head = ("recipe", "goal", *HEAD[1:])
         rows = [(name(variant), goal(variant), *cells[1:]) for variant, cells in zip(variants, rows, strict=True)]
-        line += flips_text(variants)
+        line += flips_text(variants) + missing_text(variants)
     return f"{table(head, rows)}\n{line}{clock_text(variants)}\n"
 
 
@@ -78,6 +77,13 @@ def flips_text(variants: list[dict[str, Any]]) -> str:
             ]
             found.append(f"{name(variant)} {means[0]:.1%} instead of {means[1]:.1%} ({counted(len(runs), 'seed')})")
     return f"\n\nReported apart: `evaluate --flips` gives {', '.join(found)}." if found else ""
+
+
+def missing_text(variants: list[dict[str, Any]]) -> str:
+    """Return which shipped recipes the table lacks; `demo` is one for drawn photos."""
+    there = {variant["recipe"] for variant in variants} | {"demo"}
+    missing = " and ".join(f"`{name}`" for name in recipe_names() if name not in there)
+    return f"\n\nNot run to the end as they are now: {missing}." if missing else ""
 
 
 def clock_text(variants: list[dict[str, Any]]) -> str:
@@ -132,6 +138,27 @@ def fast_text(recipes: dict[str, Any], stock: list[float]) -> str:
     )
 
 
+def norm_gains(recipes: dict[str, Any]) -> list[float]:
+    """Return by how much the accuracy of each run rose from its last epoch to its end, where norms are made anew."""
+    gains = []
+    for variant in recipes["variants"]:
+        training = read_recipe(variant["recipe"], variant["set"]).training
+        for run in variant["runs"] if norm_photos(training, 1) else []:
+            path = MEASURED / "recipes" / f"{variant['name']}-{run['seed']}.csv"
+            with path.open(encoding="utf-8", newline="") as file:
+                *_, last = csv.DictReader(file)
+            gains.append(run["validation"]["accuracy"] - float(last["val_accuracy"]))
+    return gains
+
+
+def norms_text(gains: list[float]) -> str:
+    """Return what norm statistics that are computed anew at the end change."""
+    return (
+        f"In {len(gains)} runs of the shipped recipes the accuracy afterwards was {100 * min(gains):+.1f} to "
+        f"{100 * max(gains):+.1f} points of that before, {100 * statistics.fmean(gains):+.1f} on average.\n"
+    )
+
+
 def common_text(found: dict[str, Any]) -> str:
     """Return what several trainings of a net get wrong alike, and how much of it they share."""
     runs, photos, accuracy = found["runs"], found["photos"], found["accuracy"]
@@ -148,21 +175,15 @@ def row(variant: dict[str, Any]) -> tuple[str, ...]:
     validation, runs = variant["validation"], variant["runs"]
     seeds = counted(validation["seeds"], "seed")
     low, high = validation["interval_95"]
-    test = variant.get("test")
     return (
         variant["name"],
         f"{validation['mean']:.1%}",
         f"{validation['least']:.1%} to {validation['most']:.1%}, {seeds}" if validation["seeds"] > 1 else seeds,
         f"{low:.1%} to {high:.1%}",
-        f"{test['mean']:.1%} ({test['interval_95'][0]:.1%} to {test['interval_95'][1]:.1%})" if test else NONE,
+        test_text(variant),
         f"{max(run['tera_multiply_adds'] for run in runs):.1f}",
-        f"{statistics.fmean(seconds(run) for run in runs) / 60:.1f}",
+        f"{minutes(runs):.1f}",
     )
-
-
-def seconds(run: dict[str, Any]) -> float:
-    """Return how long a run's command took; of runs before that was kept, how long its epochs took."""
-    return sum(run["command_seconds"]) or run["training_seconds"]
 
 
 if __name__ == "__main__":

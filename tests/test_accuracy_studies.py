@@ -1,5 +1,6 @@
 """What a study of accuracies keeps of its runs is what they gave and spent."""
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -10,8 +11,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import accuracy
+import accuracy_tables
 from common_errors import common_errors
-from fireweed.recipe import checked
+from fireweed.recipe import checked, read_recipe
 
 VALIDATION = {"photos": 100, "accuracy": 0.9}
 
@@ -105,7 +107,7 @@ def test_keep_takes_all_variants_of_a_study(monkeypatch, tmp_path, capsys):
     study = tmp_path / "study.toml"
     study.write_text("".join(f'[[variant]]\nname = "{name}"\nrecipe = "demo"\nseeds = [1]\n' for name in ("a", "b")))
     kept = []
-    monkeypatch.setattr(accuracy, "keep", lambda name, jobs, runs: kept.append([job.name for job in jobs]))
+    monkeypatch.setattr(accuracy, "keep", lambda name, jobs, runs, may_drop: kept.append([job.name for job in jobs]))
     monkeypatch.setattr(sys, "argv", ["accuracy.py", "keep", str(study)])
     accuracy.main()
     assert kept == [["a-1", "b-1"]]
@@ -117,16 +119,53 @@ def test_keep_takes_all_variants_of_a_study(monkeypatch, tmp_path, capsys):
 
 @pytest.mark.parametrize(("kept_hash", "stays"), [("today's", True), ("another", False), (None, True)])
 def test_a_result_stays_without_its_run_while_its_recipe_is_what_it_was(monkeypatch, tmp_path, kept_hash, stays):
-    monkeypatch.setattr(accuracy, "ROOT", tmp_path)
-    (tmp_path / "study.toml").write_text('[[variant]]\nname = "a"\nrecipe = "demo"\nseeds = [1]\n')
-    jobs = accuracy.read_study(tmp_path / "study.toml")
-    result = {"seed": 1, "validation": VALIDATION}
+    jobs, result, path = study_of_one(monkeypatch, tmp_path)
     if kept_hash:
         result["recipe_hash"] = accuracy.recipe_hash(jobs[0]) if kept_hash == "today's" else kept_hash
-    path = tmp_path / "measurements" / "accuracy" / "study.json"
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({"study": "study", "variants": [
-        {"name": "a", "recipe": "demo", "set": [], "minutes": None, "runs": [result]}]}))  # fmt: skip
-    accuracy.keep("study", jobs, tmp_path / "runs")
+    write_study(path, result)
+    if not stays:
+        with pytest.raises(SystemExit, match="figures of what the study or its recipes do not say today: a, seed 1"):
+            accuracy.keep("study", jobs, tmp_path / "runs")
+        assert json.loads(path.read_text())["variants"][0]["runs"] == [result], "nothing is lost unasked"
+    accuracy.keep("study", jobs, tmp_path / "runs", may_drop=True)
     variants = json.loads(path.read_text())["variants"]
     assert [variant["runs"] for variant in variants] == ([[result]] if stays else [])
+
+
+def study_of_one(monkeypatch, folder):
+    """Return the jobs of a study of one run, what it gave, and where that is written."""
+    monkeypatch.setattr(accuracy, "ROOT", folder)
+    (folder / "study.toml").write_text('[[variant]]\nname = "a"\nrecipe = "demo"\nseeds = [1]\n')
+    path = folder / "measurements" / "accuracy" / "study.json"
+    path.parent.mkdir(parents=True)
+    return accuracy.read_study(folder / "study.toml"), {"seed": 1, "validation": VALIDATION}, path
+
+
+def write_study(path, result):
+    about = {"name": "a", "recipe": "demo", "set": [], "minutes": None}
+    path.write_text(json.dumps({"study": "study", "variants": [about | {"runs": [result]}]}))
+
+
+def test_a_run_has_the_hash_of_what_it_was_asked_for_but_for_seed_and_place_of_weights(monkeypatch, tmp_path):
+    jobs, _, _ = study_of_one(monkeypatch, tmp_path)
+    job = dataclasses.replace(jobs[0], recipe="xception", is_pretrained=True)
+
+    def asked(*settings):
+        recipe = read_recipe("xception", ("training.seed=7", "model.weights=/there/xception.weights.h5", *settings))
+        return SimpleNamespace(facts=lambda: SimpleNamespace(asked=recipe))
+
+    assert accuracy.hash_of_run(asked(), job) == accuracy.recipe_hash(job)
+    assert accuracy.hash_of_run(asked("training.batch=16"), job) != accuracy.recipe_hash(job)
+    assert accuracy.hash_of_run(asked(), dataclasses.replace(job, is_pretrained=False)) != accuracy.recipe_hash(job)
+
+
+def test_a_test_accuracy_says_of_how_many_seeds_it_is_where_not_of_all():
+    variant = {"validation": {"seeds": 2}, "test": {"mean": 0.959, "interval_95": [0.93, 0.975], "seeds": 1}}
+    assert accuracy_tables.test_text(variant) == "95.9% (93.0% to 97.5%; 1 seed only)"
+    assert accuracy_tables.test_text(variant | {"validation": {"seeds": 1}}) == "95.9% (93.0% to 97.5%)"
+
+
+def test_minutes_are_of_whole_commands_where_any_run_kept_them():
+    runs = [{"command_seconds": [], "training_seconds": 6000.0},
+            {"command_seconds": [60.0, 120.0], "training_seconds": 150.0}]  # fmt: skip
+    assert accuracy_tables.minutes(runs) == 3.0 and accuracy_tables.minutes(runs[:1]) == 100.0

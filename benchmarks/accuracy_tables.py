@@ -1,0 +1,41 @@
+"""What the tables of accuracies in docs/accuracy.md and in the READMEs have in common."""
+
+import statistics
+from collections.abc import Iterable
+from typing import Any
+
+from fireweed.text import counted
+from speed_tables import NONE
+
+
+def test_text(variant: dict[str, Any]) -> str:
+    """Return the accuracy on the test photos, and of how many seeds it is where not all were judged on them."""
+    test = variant.get("test")
+    if test is None:
+        return NONE
+    low, high = test["interval_95"]
+    of = "" if test["seeds"] == variant["validation"]["seeds"] else f"; {counted(test['seeds'], 'seed')} only"
+    return f"{test['mean']:.1%} ({low:.1%} to {high:.1%}{of})"
+
+
+def minutes(runs: list[dict[str, Any]]) -> float:
+    """Return how many minutes a run's whole command took on average; where no run kept that, those of its epochs."""
+    whole = [sum(run["command_seconds"]) for run in runs if run["command_seconds"]]
+    return statistics.fmean(whole or [run["training_seconds"] for run in runs]) / 60
+
+
+def ran_with(runs: list[dict[str, Any]]) -> str:
+    """Return the chips, precisions, versions and dates of runs."""
+    chips = dict.fromkeys(run["device"]["name"] for run in runs)
+    precisions = dict.fromkeys(run["device"]["precision"] for run in runs)
+    packages = [(name, run["packages"][name]) for run in runs for name in ("keras", run["device"]["backend"])]
+    versions = dict.fromkeys(f"{name} {version}" for name, version in packages)
+    dates = sorted({run["date"] for run in runs})
+    return (
+        f"{_and(chips)}, {_and(precisions)}; {_and(versions)}; {dates[0]}{f' to {dates[-1]}' if len(dates) > 1 else ''}"
+    )
+
+
+def _and(words: Iterable[str]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
