@@ -6,7 +6,7 @@ import itertools
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from fireweed.recipe import Recipe, checked, read_run_tables, where_wrong
 
 FILES = ("recipe.toml", "photos.csv", "history.csv", "report.html", "model.keras", "fireweed.json", "environment.json",
          "repeat.json")  # fmt: skip
+LOCK = ".lock"
 FOLDERS = ("checkpoints", "logs", "features")
 TIME_COLUMNS = ("images_per_second", "seconds", "share_of_seconds_waited")  # of the history: no two runs have the same
 PHOTO_COLUMNS = ("name", "class", "part", "key", "group")
@@ -122,6 +123,13 @@ class RunFolder:
         except OSError as error:
             raise explained(error, self.path) from error
 
+    def drop_if_empty(self) -> None:
+        """Remove the folder where it holds nothing but the mark of who trains there."""
+        with suppress(OSError):
+            if [item.name for item in self.path.iterdir()] == [LOCK]:
+                self.file(LOCK).unlink()
+                self.path.rmdir()
+
     def set_aside(self) -> Path | None:
         """Give the run that is here another name beside it, NAME-before-1 and so on; return its new folder.
 
@@ -168,7 +176,7 @@ class RunFolder:
         Raises:
             RunError: another process is training here.
         """
-        with held_alone(self.file(".lock")) as is_ours:
+        with held_alone(self.file(LOCK)) as is_ours:
             if not is_ours:
                 raise RunError(f"another process is training in {self.path}; wait for it, or give --out another folder")
             for folder in (self.path, self.file("checkpoints")):

@@ -54,6 +54,16 @@ def test_a_net_takes_its_own_recipe_or_that_of_its_kind():
     assert (name, net, weights) == ("custom", "conv 8 | gap", "none")
 
 
+def test_a_net_to_freeze_takes_the_settings_of_frozen_nets_and_calls_itself_nothing_else(monkeypatch):
+    monkeypatch.setattr(module, "_reaches", lambda host: True)
+    for options in ({}, {"weights": "imagenet"}, {"model": "mobilenetv2"}, {"model": "xception"}):
+        recipe, why = choose_recipe(TrainRequest("photos", freeze=True, **options))
+        assert recipe.model.freeze is True and recipe.training.views == 7 and "frozen" in why
+        assert recipe.description == "" and recipe.model.name == options.get("model", "xception")
+    assert "four blocks" in choose_recipe(TrainRequest("photos", recipe="frozen"))[0].description
+    assert choose_recipe(TrainRequest("photos", recipe="frozen", settings=("model.freeze=add_6",)))[0].description == ""
+
+
 def test_options_change_the_recipe():
     recipe, _ = choose_recipe(TrainRequest("x", recipe="demo", augment=False, seed=4, settings=("training.batch=3",)))
     assert not recipe.augment.flip and recipe.augment.crop == (1.0, 1.0)

@@ -237,7 +237,11 @@ def test_a_run_of_some_minutes_ends_by_the_clock_and_goes_on_where_it_was_stoppe
 def test_too_short_a_time_is_refused_with_the_least_that_works(make_photos, tmp_path):
     with pytest.raises(RecipeError, match=r"too short to train .* give at least 0\.\d"):
         train(make_photos({"a": 20, "b": 20}), tmp_path / "run", epochs=None, side=None, minutes=0.01)
-    assert not (tmp_path / "run" / "recipe.toml").exists()
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "run").mkdir()
+    with pytest.raises(RecipeError):
+        train(make_photos({"a": 20, "b": 20}), tmp_path / "run", epochs=None, side=None, minutes=0.01)
+    assert (tmp_path / "run").exists(), "a folder that was there stays"
 
 
 def test_the_report_needs_nothing_but_itself(whole):

@@ -134,6 +134,20 @@ def test_validations_of_some_epochs_only_leave_more_time_to_train(pace, every):
     assert trained(every) > 1.3 * trained(1)
 
 
+def test_a_time_that_suffices_for_little_of_the_plan_is_told():
+    machine = Machine(lambda seconds: 4.0)
+    course = machine.course(recipe((64, 12), (96, 4)), 240)
+    machine.train(course)
+    made = len(machine.rates)
+    assert made < 16 * STEPS / 2
+    (note,) = course.notes(len(machine.epochs), stopped_early=False)
+    assert f"sufficed for {made} steps of 320 only" in note and "more minutes, or a smaller net" in note
+    machine = Machine()
+    course = machine.course(recipe((64, 12), (96, 4)), 240)
+    machine.train(course)
+    assert "only" not in course.notes(len(machine.epochs), stopped_early=False)[0]
+
+
 def test_an_epoch_that_is_stretched_says_how_many_steps_it_will_have():
     machine, said = Machine(), []
     course = machine.course(recipe((64, 20)), 110)

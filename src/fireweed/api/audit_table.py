@@ -38,7 +38,7 @@ def show_audit(audited: Audited, reporter: Reporter) -> None:
     _show_classes(audit, reporter)
     reporter.say()
     if doubts is None:
-        reporter.say("labels were not judged; --labels on does, by a model (see --help)")
+        reporter.say("labels were not judged; that takes a model: --model RUN, or --weights FILE of Xception")
     else:
         reporter.say(f"labels were judged by {doubts.basis}")
 

@@ -16,6 +16,7 @@ from fireweed.api.timing import (
     guessed_rate,
     is_finish_known,
     known_figures,
+    layer_count,
     measured_speed,
     rate_by_pixels,
     seconds_to_finish,
@@ -43,7 +44,7 @@ USEFUL = 4.0  # times the recipe's epochs that a training may have: it ends befo
 LEAST_STEPS = 50  # or one epoch where that is less: below it there is no point in training
 SHARE_FOR_MEASURING = 0.05  # of the time
 MEASURED_STEPS = 4
-GUESSED_FIRST_STEP_SECONDS = 5.0  # which traces and compiles
+GUESSED_FIRST_STEP_SECONDS, SECONDS_PER_LAYER = 1.5, 0.07  # which traces and compiles: Xception's took 9 s on 2 cores
 
 
 @dataclass
@@ -58,7 +59,10 @@ class _Speeds:
     choice: DeviceChoice
     seconds_for_measuring: float
     rates: dict[int, float] = field(default_factory=dict)
-    first_step: float = GUESSED_FIRST_STEP_SECONDS
+    first_step: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.first_step = GUESSED_FIRST_STEP_SECONDS + SECONDS_PER_LAYER * layer_count(self.recipe, self.classes)
 
     def at(self, side: int) -> float:
         if side not in self.rates:
@@ -72,7 +76,7 @@ class _Speeds:
     def _remembered(self, side: int) -> float:
         kind = "xla" if self.recipe.training.compile == "xla" else "none"
         known = known_figures(self.recipe, side, self.choice)
-        self.first_step = max(self.first_step, known.get(f"first {kind}", 0.0))
+        self.first_step = known.get(f"first {kind}", self.first_step)
         return known.get(f"run {kind}") or known.get(f"step {kind}", 0.0)
 
     def _measured(self, side: int) -> float:

@@ -18,7 +18,7 @@ from fireweed.settings import AugmentSettings
 if TYPE_CHECKING:
     from fireweed.api.training import TrainRequest
 
-PRETRAINED, SCRATCH = "xception", "firenet"  # the recipes that serve when none is named
+PRETRAINED, FROZEN, SCRATCH = "xception", "frozen", "firenet"  # the recipes that serve when none is named
 WEIGHTS_HOST = "storage.googleapis.com"  # where keras.applications fetches its weights
 TIMEOUT_SECONDS = 3.0
 MAX_FACTS_BYTES = 8 << 20
@@ -39,7 +39,7 @@ def choose_recipe(request: "TrainRequest") -> tuple[Recipe, str]:
         if request.model is not None:
             changes["model.name"] = find_entry(request.model).name
     elif request.model is not None:
-        name, why = _recipe_for_model(request.model)
+        name, why = _recipe_for_model(request.model, _pretrained(request))
         changes["model.name"] = find_entry(request.model).name
         if changes["model.name"] != name:
             is_word = re.fullmatch(r"[\w.-]+", changes["model.name"])
@@ -48,7 +48,15 @@ def choose_recipe(request: "TrainRequest") -> tuple[Recipe, str]:
         name, why = _default_recipe(request)
     recipe = read_recipe(name, request.settings, changes)
     _check(request, recipe)
+    plain = read_recipe(name).model
+    if (recipe.model.name, recipe.model.freeze) != (plain.name, plain.freeze):
+        recipe = recipe.model_copy(update={"description": ""})  # which is of another net, or of other frozen layers
     return recipe, why
+
+
+def _pretrained(request: "TrainRequest") -> str:
+    """Return the recipe that serves for pretrained nets."""
+    return FROZEN if request.freeze else PRETRAINED
 
 
 def _changes(request: "TrainRequest") -> dict[str, Any]:
@@ -102,12 +110,14 @@ def _check(request: "TrainRequest", recipe: Recipe) -> None:
             raise RecipeError("--minutes goes by the clock, and no two runs are alike; leave --deterministic out")
 
 
-def _recipe_for_model(model: str) -> tuple[str, str]:
+def _recipe_for_model(model: str, pretrained: str) -> tuple[str, str]:
     entry = find_entry(model)
+    if entry.pretrained and pretrained == FROZEN:
+        return FROZEN, f"the settings of recipe {FROZEN}, as for all pretrained nets that are frozen"
     if entry.name in recipe_names():
         return entry.name, f"recipe {entry.name}, the one for this net"
     if entry.pretrained:
-        return PRETRAINED, f"the settings of recipe {PRETRAINED}, as for all pretrained nets"
+        return pretrained, f"the settings of recipe {pretrained}, as for all pretrained nets"
     return SCRATCH, f"the settings of recipe {SCRATCH}, as for all nets from scratch"
 
 
@@ -119,19 +129,17 @@ def _default_recipe(request: "TrainRequest") -> tuple[str, str]:
             return name, f"recipe {name}, as this run began"
     if request.weights == "none":
         return SCRATCH, f"recipe {SCRATCH}, from scratch as asked"
+    pretrained = _pretrained(request)
     if request.weights == "imagenet":
-        return PRETRAINED, f"recipe {PRETRAINED}, from ImageNet weights as asked"
+        return pretrained, f"recipe {pretrained}, from ImageNet weights as asked"
     if request.weights is not None:
         net = _net_of(absolute(request.weights))
-        name = net if net in recipe_names() else PRETRAINED
+        name = net if net in recipe_names() and not request.freeze else pretrained
         return name, f"recipe {name}, from the weights in {request.weights}"
     if imagenet_at_hand(PRETRAINED):
-        return PRETRAINED, f"recipe {PRETRAINED}: pretrained weights are at hand, and fine-tuning needs fewest photos"
+        return pretrained, f"recipe {pretrained}: pretrained weights are at hand, and such a net needs fewest photos"
     if _reaches(WEIGHTS_HOST):
-        return (
-            PRETRAINED,
-            f"recipe {PRETRAINED}: pretrained weights can be fetched, and fine-tuning needs fewest photos",
-        )
+        return pretrained, f"recipe {pretrained}: pretrained weights can be fetched, and such a net needs fewest photos"
     return SCRATCH, (
         f"recipe {SCRATCH}, from scratch: pretrained weights are not at hand and cannot be fetched from "
         f"{WEIGHTS_HOST}; --weights FILE would fine-tune a pretrained net"

@@ -93,7 +93,7 @@ def bundle_facts(recipe: Recipe, catalog: Catalog, outcome: "Outcome", evaluatio
 def _say_result(folder: RunFolder, outcome: "Outcome", evaluation: dict[str, Any], reporter: Reporter) -> None:
     low, high = evaluation["interval_95"]
     reporter.say()
-    for note in bottleneck_notes(outcome.history):
+    for note in (*outcome.notes, *bottleneck_notes(outcome.history)):
         reporter.say(note)
     reporter.say(
         f"validation accuracy {percent(evaluation['accuracy'])} ({percent(low)} to {percent(high)} with 95% "

@@ -76,7 +76,9 @@ def is_finished(folder: RunFolder, facts: RunFacts) -> bool:
 
 
 def take(folder: RunFolder, held: ExitStack) -> None:
-    """Make the folder and keep other processes from training there."""
+    """Make the folder and keep other processes from training there; one that stays empty goes again."""
+    if not folder.path.exists():
+        held.callback(folder.drop_if_empty)
     folder.make()
     held.enter_context(folder.alone())
 

@@ -168,6 +168,12 @@ def head_multiply_adds(net: str, classes: int, side: int, freeze: bool | str) ->
     return multiply_adds(net, classes, side) - total_cost(backbone).multiply_adds
 
 
+def layer_count(recipe: Recipe, classes: int) -> int:
+    """Return how many layers a recipe's net has, on which depends how long its first step takes."""
+    side = recipe.evaluation_side if find_entry(recipe.model.name).has_flatten else None
+    return len(build_model(recipe.model.name, classes, side).layers)
+
+
 @cache
 def _parameters(net: str, classes: int, side: int | None) -> int:
     return int(build_model(net, classes, side).count_params())

@@ -27,7 +27,9 @@ PROBLEMS: dict[str, Problem] = {
     "conflicting_labels": Problem("twins with different labels", "decide on one label, delete the other photos"),
     "leakage": Problem("twins in two parts", "they flatter the result: delete them from one of the parts"),
     "damaged": Problem("read only in part", "damaged: programs show grey or shifted parts; copy them again"),
-    "label_errors": Problem("label likely wrong", "look at them, and move those that lie in the wrong class"),
+    "label_errors": Problem(
+        "label likely wrong", "look at them: hard photos are among them; move those in the wrong class"
+    ),
     "exact_twins": Problem("equal photos", "keep one of each; a split by content keeps them on one side"),
     "near_twins": Problem("nearly equal photos", "the same picture saved, scaled or toned anew: keep the best of each"),
     "blank": Problem("nearly one colour", "they teach nothing: delete them"),

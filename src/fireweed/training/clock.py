@@ -29,6 +29,7 @@ RECENT_STEPS = 9  # whose median says how fast the machine is: one that somethin
 FIRST_STEPS = 25  # whose median says how fast it was when a phase began
 MOST_PACE = 2.0  # by which the machine is taken to be slower, or faster, than expected when the end is reckoned
 MANY_EPOCHS = 1_000_000
+MUCH_OF_PLAN = 0.5  # of the planned steps: a training that made fewer says so
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,14 @@ class ClockCourse(Course):
         if stopped_early:
             used = f"after {epochs} in {duration(self._seconds_used)} of {given}"
             return [f"patience ended the training {used}; the plan was {planned}"]
-        return [f"the clock decided: {epochs} in {given}; the plan was {planned}"]
+        note = f"the clock decided: {epochs} in {given}; the plan was {planned}"
+        made, expected = sum(int(steps) for steps, _ in self._taken), self._total * self._steps
+        if made >= expected * MUCH_OF_PLAN:
+            return [note]
+        return [
+            f"{note}. The time sufficed for {counted(made, 'step')} of {expected:,} only, since this machine was "
+            "slower than expected, or busy: more minutes, or a smaller net, will give a better result"
+        ]
 
     def state(self) -> dict[str, Any]:
         return {"share_used": self._used, "seconds": self._seconds, "seconds_used": round(self._seconds_used, 3),
