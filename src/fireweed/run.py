@@ -97,7 +97,7 @@ class RunFolder:
         there = self.facts()
         if there.asked.hash() != facts.asked.hash() or there.options != facts.options:
             raise RunError(
-                f"{self.path} holds a run of another recipe ({_difference(there, facts)}); "
+                f"{self.path} holds a run that was asked for otherwise ({_difference(there, facts)}); "
                 "give --out another folder, ask for what that run was asked, or begin beside it with --start-over"
             )
         if there.digest != facts.digest:
@@ -305,7 +305,8 @@ def _difference(there: RunFacts, here: RunFacts) -> str:
     ours, theirs = here.asked.model_dump(mode="json"), there.asked.model_dump(mode="json")
     for key, value, other in _walk(ours, theirs):
         return f"{key} was {other}, now {value}"
-    return f"options were {there.options}, now {here.options}"
+    name = next(name for name in {**there.options, **here.options} if there.options.get(name) != here.options.get(name))
+    return f"{name} was {there.options.get(name, 'not given')}, now {here.options.get(name, 'not given')}"
 
 
 def _walk(ours: Any, theirs: Any, prefix: str = "") -> Any:

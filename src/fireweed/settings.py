@@ -166,7 +166,8 @@ class TrainingSettings(Table):
               picked on validation (keep = "best"), whose accuracy is then that of the very net that is kept. See
               `training/norms.py`.
     keep:     "final" keeps the last averaged weights; "best" those of the best validation accuracy.
-    patience: stop after so many epochs without a better validation accuracy; 0 is off; implies keep = "best".
+    patience: stop after so many epochs without a better validation accuracy, those not counted in which the learning
+              rate rises; 0 is off; implies keep = "best".
     retries:  times that a training whose loss is not a number goes back to its last checkpoint and on at half the
               learning rate, before it is given up.
     chance_epochs: stop after so many epochs in which nothing was learned: accuracies at chance, a loss that stays; 0 is

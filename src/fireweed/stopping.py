@@ -191,7 +191,9 @@ class _Listener:
         now = time.monotonic()
         if number == signal.SIGINT:
             if _is_program and self._interrupted and now - self._interrupted > ONE_KEY_SECONDS:
-                _end(130, "fireweed: stopped at once; the same command goes on from the last checkpoint")
+                _end(
+                    130, "fireweed: stopped at once; the same command goes on from the last checkpoint, if there is one"
+                )
             if self._interrupted:
                 return
             self._interrupted = now
@@ -200,7 +202,7 @@ class _Listener:
         else:
             words = (
                 f"fireweed: stopped without saving, since what was under way did not end in {GRACE_SECONDS:g} s; "
-                "the same command goes on from the last checkpoint"
+                "the same command goes on from the last checkpoint, if there is one"
             )
             self._timer = threading.Timer(GRACE_SECONDS, _end, (128 + number, words))
             self._timer.daemon = True

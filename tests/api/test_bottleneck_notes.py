@@ -1,6 +1,7 @@
 """What a report says in sentences."""
 
-from fireweed.api.reporting import bottleneck_notes
+from fireweed.api.reporting import bottleneck_notes, norms_notes
+from fireweed.settings import TrainingSettings
 
 
 def rows(*shares):
@@ -17,3 +18,13 @@ def test_waiting_for_photos_is_told_with_its_figure_only_where_it_matters():
     assert "bottleneck in epoch 1: 38% of its training time" in note and "(1,020 photos/s)" in note
     (note,) = bottleneck_notes(rows(0.2, 0.5, 0.02))
     assert "in 2 of 3 epochs, most in epoch 2: 50%" in note and "(1,021 photos/s)" in note
+
+
+def test_an_accuracy_that_the_norms_changed_is_told_beside_the_one_before():
+    anew, after = TrainingSettings(norm_photos=100), {"accuracy": 0.677}
+    history = [{"val_accuracy": 0.5}, {"val_accuracy": 0.968}]
+    (note,) = norms_notes(anew, history, after)
+    assert "was 96.8%, and is 67.7% with norm statistics computed anew" in note
+    assert norms_notes(anew, history, {"accuracy": 0.96}) == []
+    assert norms_notes(TrainingSettings(), history, after) == []
+    assert norms_notes(anew, [{"loss": 1.0}], after) == [] and norms_notes(anew, [], after) == []

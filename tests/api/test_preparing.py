@@ -40,6 +40,15 @@ def test_classes_of_a_few_photos_are_named():
     assert "class 4 and 4 more" in many and "class 5" not in many
 
 
+def test_classes_that_a_part_has_no_photo_of_are_told():
+    assert "warning: no validation photos of class 1: no validation figure says how well it is told" in warned(
+        [20, 20, 20], [20, 0, 20]
+    )
+    said = warned([20] * 9, [40] + [0] * 8)
+    assert "class 4, class 5 and 3 more classes: no validation figure says how well they are told" in said
+    assert "test photos" not in said, "there is no test part"
+
+
 def test_a_validation_part_of_a_few_photos_is_told():
     assert "1 validation photo only" in warned([20, 20], [1, 0])
     assert "29 validation photos only" in warned([20, 20], [20, 9])

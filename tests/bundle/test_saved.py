@@ -89,6 +89,13 @@ def test_one_changed_byte_is_called_damage(tmp_path, net):
         open_bundle(tmp_path)
 
 
+@pytest.mark.parametrize(("file", "hint"), [("recipe.toml", "has not ended"), ("other", "not a run's folder")])
+def test_a_folder_without_a_model_is_told_from_a_run_that_has_not_ended(tmp_path, file, hint):
+    (tmp_path / file).touch()
+    with pytest.raises(BundleError, match=rf"no model\.keras in .*{hint}"):
+        open_bundle(tmp_path)
+
+
 def test_facts_of_another_model_are_noticed(tmp_path, net):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()

@@ -169,6 +169,15 @@ def test_a_run_of_an_older_version_is_told_so_and_a_shorter_time_than_was_given_
     machine = Machine()
     state = machine.course(recipe(), 300).state()
     assert machine.course(recipe(), 600, state).seconds_left() == pytest.approx(300)
+
+
+def test_the_start_of_the_command_that_goes_on_is_part_of_the_time_that_was_left():
+    machine = Machine()
+    state = machine.course(recipe(), 300).state() | {"seconds_used": 100.0}
+    budget = Budget(300, machine.time - 15, 8.0, 3.0, (0.5, 1.0))
+    course = ClockCourse(recipe(), STEPS, budget, now=lambda: machine.time)
+    assert course.restore(state) == "with 3 min of 5 min left"
+    assert course.seconds_left() == pytest.approx(200 - 15)
     for old in ({}, {name: value for name, value in state.items() if name != "seconds"}):
         with pytest.raises(RunError, match="begun by an older version"):
             machine.course(recipe(), 300, old)

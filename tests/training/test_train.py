@@ -277,6 +277,14 @@ def test_a_loss_that_is_no_number_ends_the_run_with_the_last_good_checkpoint(kee
     assert left == files
 
 
+def test_patience_begins_when_the_rate_has_risen(tmp_path):
+    warm = {"kind": "ramp-sustain-decay", "start": 1e-9, "peak": 4e-9, "ramp_epochs": 3, "floor": 0.0}
+    outcome, _ = run(tmp_path, recipe(phases=[{"side": 12, "epochs": 9}], patience=2, schedule=warm))
+    rates = [row["learning_rate"] for row in outcome.history]
+    assert rates[:4] == sorted(rates[:4]) and outcome.kept_epoch == 1
+    assert outcome.stopped_early and len(outcome.history) == 4 + 2
+
+
 def test_kept_weights_are_the_average_that_was_validated(whole_run):
     outcome, model = whole_run
     model.compile(loss="categorical_crossentropy")

@@ -60,6 +60,7 @@ class _Speeds:
     seconds_for_measuring: float
     rates: dict[int, float] = field(default_factory=dict)
     first_step: float = field(init=False)
+    are_guessed: bool = False
 
     def __post_init__(self) -> None:
         self.first_step = GUESSED_FIRST_STEP_SECONDS + SECONDS_PER_LAYER * layer_count(self.recipe, self.classes)
@@ -93,6 +94,7 @@ class _Speeds:
 
     def _reckoned(self, side: int) -> float:
         if not self.rates:
+            self.are_guessed = True
             return guessed_rate(self.recipe, self.classes, side, self.choice)
         return rate_by_pixels(self.rates, side)
 
@@ -188,8 +190,8 @@ def _sentence(minutes: float, epochs: float, most: float, recipe: Recipe, speeds
         time_given += f" {_be(minutes)} more than these photos have a use for, about {duration(budget.seconds)} will do"
     return (
         f"{time_given}: {_about(min(epochs, most))}, " + ", ".join(f"{p.epochs} at {p.side} px" for p in phases)
-        + f", as far as the speed stays at {speeds.at(phases[0].side):.0f} images/s at {phases[0].side} px; "
-        "the learning rate follows the clock"
+        + f", as far as the speed {'is a guessed' if speeds.are_guessed else 'stays at'} "
+        f"{speeds.at(phases[0].side):.0f} images/s at {phases[0].side} px; the learning rate follows the clock"
     )  # fmt: skip
 
 

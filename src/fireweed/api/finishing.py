@@ -1,12 +1,13 @@
 """The end of a run: bundle, evaluation of the validation part, report, and what to do next."""
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fireweed.api.building import TrainingParts, build_for_keeping
 from fireweed.api.judging import evaluation_of
-from fireweed.api.reporting import bottleneck_notes, kept_weights, report_contents
+from fireweed.api.reporting import kept_weights, report_contents, training_notes
 from fireweed.bundle import Bundle, write_bundle
 from fireweed.data.catalog import PARTS, Catalog
 from fireweed.devices.backends import quietly
@@ -34,7 +35,7 @@ def finish(
     plain, squares, probabilities, evaluation = _keep(folder, recipe, trained, outcome, parts, catalog)
     contents = report_contents(folder, recipe, plain, outcome, catalog, evaluation, squares, probabilities)
     write_report(folder.file("report.html"), contents)
-    _say_result(folder, outcome, evaluation, reporter)
+    _say_result(folder, recipe, outcome, evaluation, reporter)
 
 
 def keep_last_good(
@@ -90,10 +91,12 @@ def bundle_facts(recipe: Recipe, catalog: Catalog, outcome: "Outcome", evaluatio
     }
 
 
-def _say_result(folder: RunFolder, outcome: "Outcome", evaluation: dict[str, Any], reporter: Reporter) -> None:
+def _say_result(
+    folder: RunFolder, recipe: Recipe, outcome: "Outcome", evaluation: dict[str, Any], reporter: Reporter
+) -> None:  # fmt: skip
     low, high = evaluation["interval_95"]
     reporter.say()
-    for note in (*outcome.notes, *bottleneck_notes(outcome.history)):
+    for note in training_notes(recipe, outcome, evaluation):
         reporter.say(note)
     reporter.say(
         f"validation accuracy {percent(evaluation['accuracy'])} ({percent(low)} to {percent(high)} with 95% "
@@ -102,5 +105,6 @@ def _say_result(folder: RunFolder, outcome: "Outcome", evaluation: dict[str, Any
     if note := about_balance(evaluation):
         reporter.say(note)
     reporter.say(f"report:   {folder.file('report.html')}")
-    reporter.say(f"try it:   fireweed predict {folder.path} PHOTO")
-    reporter.say(f"test it:  fireweed evaluate {folder.path} --part test")
+    path = shlex.quote(str(folder.path))
+    reporter.say(f"try it:   fireweed predict {path} PHOTO")
+    reporter.say(f"test it:  fireweed evaluate {path} --part test")

@@ -108,7 +108,8 @@ def show_recipes(reporter: Reporter) -> None:
     for name in recipe_names():
         recipe = read_recipe(name)
         sides = ", ".join(f"{p.side}" for p in recipe.training.phases)
-        table.add_row(name, recipe.model.name, str(recipe.total_epochs), f"{sides} px", recipe.description)
+        net = "a line" if "|" in recipe.model.name else recipe.model.name
+        table.add_row(name, net, str(recipe.total_epochs), f"{sides} px", recipe.description)
     reporter.console.print(table)
     reporter.say("fireweed recipes NAME shows one; --set section.key=value changes any setting")
 
@@ -138,6 +139,6 @@ def _table(*columns: str) -> Table:
     for number, column in enumerate(columns):
         is_figure = column in ("parameters", "multiply-adds", "side", "weights", "epochs", "sees")
         justify: JustifyMethod = "right" if is_figure and number else "left"
-        # a name is what one copies, so it stays in one piece
-        table.add_column(Text(column), justify=justify, overflow="fold", no_wrap=number == 0)
+        # a name is what one copies, and a figure in two pieces reads as two, so they stay whole
+        table.add_column(Text(column), justify=justify, overflow="fold", no_wrap=is_figure or number == 0)
     return table

@@ -94,6 +94,8 @@ def check_trainable(catalog: Catalog, reporter: Reporter) -> None:
         reporter.warn(
             f"no training photos of {', '.join(without[:5])}: the net cannot learn {len(without)} of the classes"
         )
+    for note in unmeasured_notes(catalog):
+        reporter.warn(note)
     few = [name for name, count in zip(catalog.classes, counts, strict=True) if 0 < count < FEW_TO_TRAIN]
     if few:
         others = f" and {len(few) - 5} more" if len(few) > 5 else ""
@@ -103,6 +105,22 @@ def check_trainable(catalog: Catalog, reporter: Reporter) -> None:
     validated = len(catalog.part("validation"))
     if validated < FEW_TO_VALIDATE:
         reporter.warn(f"{counted(validated, 'validation photo')} only: the accuracy will be a rough figure; add photos")
+
+
+def unmeasured_notes(catalog: Catalog) -> list[str]:
+    """Return sentences on the classes of which the validation or the test part, where there is one, has no photo."""
+    notes = []
+    for part in ("validation", "test"):
+        photos = catalog.part(part)
+        without = [name for name, count in zip(catalog.classes, photos.counts(), strict=True) if not count]
+        if len(photos) and without:
+            others = f" and {len(without) - 5} more classes" if len(without) > 5 else ""
+            are = "they are" if len(without) > 1 else "it is"
+            notes.append(
+                f"no {part} photos of {', '.join(readable(name) for name in without[:5])}{others}: no {part} figure "
+                f"says how well {are} told; add photos"
+            )
+    return notes
 
 
 def describe(catalog: Catalog, groups: np.ndarray, reporter: Reporter) -> None:

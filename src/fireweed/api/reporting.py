@@ -4,12 +4,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fireweed.api.preparing import unmeasured_notes
 from fireweed.data.catalog import PARTS, Catalog
 from fireweed.evaluation.metrics import percent
 from fireweed.evaluation.report import ReportContents, ShownPhoto
 from fireweed.models.cost import layer_costs, total_cost
 from fireweed.recipe import Recipe
+from fireweed.resolving import norm_photos
 from fireweed.run import RunFolder
+from fireweed.settings import TrainingSettings
 
 if TYPE_CHECKING:
     import keras
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 GRID_PHOTOS = 40
 BOTTLENECK_SHARE = 0.1  # of an epoch's training time spent waiting for photos, from which on it is said
 MISTAKES = 24
+CHANGED_MUCH = 0.02  # between two accuracies of the same weights
 
 
 def report_contents(
@@ -42,7 +46,7 @@ def report_contents(
         best_epoch=kept_weights(outcome),
         recipe_toml=recipe_to_share(folder),
         environment=_environment(folder.read_json("environment.json")),
-        notes=[*catalog.notes, *outcome.notes, *bottleneck_notes(outcome.history)],
+        notes=[*catalog.notes, *unmeasured_notes(catalog), *training_notes(recipe, outcome, evaluation)],
         unreadable=catalog.unreadable,
     )
 
@@ -61,6 +65,13 @@ def kept_weights(outcome: "Outcome") -> str:
     return f"final weights, after epoch {outcome.kept_epoch}; no epoch was picked"
 
 
+def training_notes(recipe: Recipe, outcome: "Outcome", evaluation: dict[str, Any]) -> list[str]:
+    """Return sentences on what people should know of a training beside its accuracy."""
+    return [
+        *outcome.notes, *bottleneck_notes(outcome.history), *norms_notes(recipe.training, outcome.history, evaluation)
+    ]  # fmt: skip
+
+
 def bottleneck_notes(history: list[dict[str, Any]]) -> list[str]:
     """Return a sentence on the epochs in which the step waited for photos, with the figure; none where it did not.
 
@@ -75,6 +86,20 @@ def bottleneck_notes(history: list[dict[str, Any]]) -> list[str]:
         f"input, not compute, was the bottleneck in {where} {worst['epoch']:.0f}: "
         f"{percent(worst['share_of_seconds_waited'], 0)} of its training time was spent waiting for photos "
         f"({worst['images_per_second']:,.0f} photos/s)"
+    ]
+
+
+def norms_notes(
+    training: TrainingSettings, history: list[dict[str, Any]], evaluation: dict[str, Any]
+) -> list[str]:  # fmt: skip
+    """Return a sentence where norm statistics that were computed anew at the end changed the accuracy much."""
+    before, after = (history[-1] if history else {}).get("val_accuracy"), evaluation["accuracy"]
+    if not norm_photos(training, 1) or before is None or after is None or abs(after - before) < CHANGED_MUCH:
+        return []
+    return [
+        f"after the last epoch the validation accuracy was {percent(before)}, and is {percent(after)} with norm "
+        "statistics computed anew for the final weights (--set training.norm_photos=0 leaves them); a net trained for "
+        "longer depends on them less"
     ]
 
 

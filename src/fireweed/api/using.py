@@ -36,10 +36,12 @@ def open_model(path: str | Path, reporter: Reporter) -> "Bundle":
     Raises:
         FireweedError: there is none, or it is not one to be trusted.
     """
-    start_framework(reporter)
-    from fireweed.bundle import open_bundle
+    from fireweed.bundle import bundle_files, open_bundle
 
-    return open_bundle(local_path(path))
+    local = local_path(path)
+    bundle_files(local)  # a mistyped path is told before the framework is loaded
+    start_framework(reporter)
+    return open_bundle(local)
 
 
 def predict(

@@ -79,7 +79,7 @@ def open_bundle(path: Path | str) -> Bundle:
     """
     import keras
 
-    model_file, facts_file = _files_of(Path(path))
+    model_file, facts_file = bundle_files(Path(path))
     facts = _read_facts(facts_file)
     with checked_copy(model_file, facts) as (copy, implied):
         _check_agreement(implied, facts, model_file)
@@ -142,7 +142,12 @@ def _check_agreement(implied: Outline, facts: dict[str, Any], model_file: Path) 
         raise BundleError(f"{model_file} gives {implied.output_shape} numbers, {FACTS_NAME} has {len(classes)} classes")
 
 
-def _files_of(path: Path) -> tuple[Path, Path]:
+def bundle_files(path: Path) -> tuple[Path, Path]:
+    """Return where the model and its facts lie, given a run's folder or one of the two files.
+
+    Raises:
+        BundleError: one of them is missing.
+    """
     if path.is_dir():
         model_file, facts_file = path / MODEL_NAME, path / FACTS_NAME
     elif path.name == FACTS_NAME:
@@ -154,7 +159,12 @@ def _files_of(path: Path) -> tuple[Path, Path]:
         raise BundleError(f"{path} {what}; give a run folder or a .keras file with {FACTS_NAME} beside it")
     for file in (model_file, facts_file):
         if not file.is_file():
-            hint = "its training has not ended" if path.is_dir() else "a bundle is both files together"
+            if not path.is_dir():
+                hint = "a bundle is both files together"
+            elif (path / "recipe.toml").is_file():
+                hint = "its training has not ended"
+            else:
+                hint = "this is not a run's folder"
             raise BundleError(f"there is no {file.name} in {file.parent}; {hint}")
     return model_file, facts_file
 

@@ -53,12 +53,15 @@ def evaluate(
 ) -> None:
     """Judge a trained model: accuracy with its interval, and each class."""
     from fireweed import api
+    from fireweed.evaluation.confusion import about_balance
     from fireweed.evaluation.metrics import format_evaluation
     from fireweed.reporting import Reporter
 
     reporter = Reporter()
     evaluation, path = api.evaluate_run(run, data, part, reporter, flips)
     reporter.console.print(format_evaluation(evaluation))
+    if note := about_balance(evaluation):
+        reporter.say(note)
     reporter.say(f"written to {path}")
 
 

@@ -176,7 +176,7 @@ class ClockCourse(Course):
                 "phase": self._phase, "rates": self._taken, "epoch_steps": self.epoch_steps}  # fmt: skip
 
     def restore(self, state: dict[str, Any]) -> str:
-        """Go on with the time that was left, from now on: being stopped and starting again takes none of it.
+        """Go on with the time that was left, counted from the start of this command; the time between takes none.
 
         Raises:
             RunError: the state is that of an older version, which does not say how much time was left.
@@ -186,7 +186,7 @@ class ClockCourse(Course):
             raise RunError("this run was begun by an older version of Fireweed; train into another folder")
         self._used, self._taken, self._seconds = state["share_used"], state["rates"], state["seconds"]
         left = self._seconds - state["seconds_used"]
-        self._deadline = self._now() + left
+        self._deadline = self._budget.began + left
         self._begin_phase(state["phase"])
         return f"with {duration(max(0.0, left))} of {duration(self._seconds)} left"
 

@@ -218,9 +218,14 @@ class Recorder(keras.callbacks.Callback):
         if self.is_best:
             self.best_accuracy, self.best_epoch = accuracy, self.epochs_done
         patience = self._recipe.training.patience
-        if patience and self.epochs_done - self.best_epoch >= patience:
+        if patience and self.epochs_done - max(self.best_epoch, self._last_rise()) >= patience:
             self.stopped_early = True
             self.model.stop_training = True
+
+    def _last_rise(self) -> int:
+        """Return the last epoch that began at a higher rate than the one before: while it rises nothing is judged."""
+        rates = [row["learning_rate"] for row in self.rows]
+        return max((epoch for epoch in range(2, len(rates) + 1) if rates[epoch - 1] > rates[epoch - 2]), default=0)
 
     def _wait(self, batch: int, free_at: float, sent_at: float) -> float:
         """Return the seconds for which the device had nothing to do because photos were not there.
