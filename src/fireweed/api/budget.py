@@ -16,8 +16,8 @@ from fireweed.api.timing import (
     guessed_rate,
     is_finish_known,
     known_figures,
-    layer_count,
     measured_speed,
+    net_size,
     rate_by_pixels,
     seconds_to_finish,
     seconds_to_validate,
@@ -63,7 +63,7 @@ class _Speeds:
     are_guessed: bool = False
 
     def __post_init__(self) -> None:
-        self.first_step = GUESSED_FIRST_STEP_SECONDS + SECONDS_PER_LAYER * layer_count(self.recipe, self.classes)
+        self.first_step = GUESSED_FIRST_STEP_SECONDS + SECONDS_PER_LAYER * net_size(self.recipe, self.classes)[1]
 
     def at(self, side: int) -> float:
         if side not in self.rates:

@@ -25,6 +25,8 @@ from fireweed.text import counted, readable
 
 SHOWN_UNREADABLE = 5
 FEW_TO_TRAIN, FEW_TO_VALIDATE = 5, 30  # photos of a class, and of the validation part
+MUCH_LARGER = 2  # times the photos' own side, from which on a side is far larger
+SIDE_STEP = 16  # of the sides that are named, in pixels
 MUCH_CUT_OFF = 0.4  # of a photo's area; the middle square of a 3:2 photo leaves out a third
 
 
@@ -170,6 +172,27 @@ def cut_off_note(sizes: np.ndarray) -> str:
     return (
         f"only the middle square of each photo is used, without {cut_off:.0%} of most; "
         "--set data.fit=pad or squash keeps all of it"
+    )
+
+
+def enlarged_note(sizes: np.ndarray, side: int, least_side: int, is_pretrained: bool) -> str:
+    """Return a sentence where the net is trained at a side far larger than most photos; else nothing.
+
+    sizes:      height and width in pixels, of shape (photos, 2); those without an area are left out.
+    side:       the largest trained at, in pixels.
+    least_side: the smallest that the net can have.
+    """
+    shorter = sizes.min(axis=1)
+    if not (shorter > 0).any():
+        return ""
+    usual = int(np.median(shorter[shorter > 0]))
+    enough = max(least_side, -(-usual // SIDE_STEP) * SIDE_STEP)
+    if side < MUCH_LARGER * usual or side < MUCH_LARGER * enough:
+        return ""
+    gain = "; a pretrained net may be somewhat better at large sides all the same" if is_pretrained else ""
+    return (
+        f"most photos have {usual} px on their short side, and are enlarged to {side} px: --side {enough} shows as "
+        f"much and takes about 1/{round((side / enough) ** 2)} of the time{gain}"
     )
 
 

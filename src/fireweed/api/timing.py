@@ -24,7 +24,8 @@ PASSES = 3  # a training step costs about three forward passes: forward, and two
 SHARE_OF_WIDE, SHARE_OF_WIDE_IN_BF16, SHARE_BY_KERNELS, SHARE_OF_OTHERS = 0.7, 1.0, 0.7, 0.3
 FORWARD = 1 / PASSES  # of a training step's time
 CHECKPOINT_SECONDS = 0.3
-GUESSED_FINISH_SECONDS, SECONDS_PER_PARAMETER = 2.0, 3e-7  # bundle, evaluation and report; writing 20 million: 6 s
+# Of bundle, evaluation and report, on 2 cores: building the net to keep and tracing it, and writing its weights.
+GUESSED_FINISH_SECONDS, FINISH_SECONDS_PER_LAYER, SECONDS_PER_PARAMETER = 3.5, 0.05, 3e-7
 GROUNDS = ("from earlier runs here", "from steps timed here", "a rough guess; the first epoch shows more")
 
 
@@ -78,12 +79,9 @@ def seconds_to_finish(recipe: Recipe, classes: int, photos: int, forward: float,
     known = remembered().get(_finish_name(recipe, choice), {})
     if "seconds" in known and "photos" in known:
         return max(0.5, known["seconds"] + forward * (photos - known["photos"]))
-    side = recipe.evaluation_side if find_entry(recipe.model.name).has_flatten else None
-    return (
-        GUESSED_FINISH_SECONDS
-        + SECONDS_PER_PARAMETER * _parameters(recipe.model.name, classes, side)
-        + (forward * photos)
-    )
+    parameters, layers = net_size(recipe, classes)
+    own = SECONDS_PER_PARAMETER * parameters + FINISH_SECONDS_PER_LAYER * layers
+    return GUESSED_FINISH_SECONDS + own + forward * photos
 
 
 def remember_finish(recipe: Recipe, photos: int, seconds: float, choice: DeviceChoice) -> None:
@@ -168,15 +166,16 @@ def head_multiply_adds(net: str, classes: int, side: int, freeze: bool | str) ->
     return multiply_adds(net, classes, side) - total_cost(backbone).multiply_adds
 
 
-def layer_count(recipe: Recipe, classes: int) -> int:
-    """Return how many layers a recipe's net has, on which depends how long its first step takes."""
+def net_size(recipe: Recipe, classes: int) -> tuple[int, int]:
+    """Return how many parameters and layers a recipe's net has."""
     side = recipe.evaluation_side if find_entry(recipe.model.name).has_flatten else None
-    return len(build_model(recipe.model.name, classes, side).layers)
+    return _size(recipe.model.name, classes, side)
 
 
 @cache
-def _parameters(net: str, classes: int, side: int | None) -> int:
-    return int(build_model(net, classes, side).count_params())
+def _size(net: str, classes: int, side: int | None) -> tuple[int, int]:
+    model = build_model(net, classes, side)
+    return int(model.count_params()), len(model.layers)
 
 
 def guessed_rate(recipe: Recipe, classes: int, side: int, choice: DeviceChoice, passes: int = PASSES) -> float:

@@ -12,7 +12,14 @@ from fireweed.api.choosing import choose_recipe
 from fireweed.api.deciding import by_machine, by_photos, gone_on
 from fireweed.api.environment import environment_facts
 from fireweed.api.joining import check_agreement, host_call, joined_hosts
-from fireweed.api.preparing import PreparedData, check_trainable, cut_off_note, data_address, prepare_data
+from fireweed.api.preparing import (
+    PreparedData,
+    check_trainable,
+    cut_off_note,
+    data_address,
+    enlarged_note,
+    prepare_data,
+)
 from fireweed.api.run_folders import how_to_go_on, is_finished, run_folder, take
 from fireweed.data.catalog import Catalog
 from fireweed.devices import DeviceChoice, choose_device, confirm, prepare_process
@@ -115,6 +122,8 @@ def _train_on(
     check_trainable(prepared.catalog, reporter)
     if asked.data.fit == "crop" and (note := cut_off_note(prepared.sizes)):
         reporter.say(note)
+    if request.minutes is None and (note := _enlarged_note(prepared, asked)):
+        reporter.say(note)
     facts = run_facts(request, asked, prepared.catalog)
     check_agreement(hosts, request, facts, choice)
     if request.start_over and request.out and is_address(request.out):
@@ -139,6 +148,12 @@ def _train_on(
             reporter.say(f"stopped; the same command {how_to_go_on(folder)} ({folder.path})")
             raise
     return folder
+
+
+def _enlarged_note(prepared: PreparedData, asked: Recipe) -> str:
+    training, entry = asked.training, find_entry(asked.model.name)
+    side = training.side or max(phase.side for phase in training.phases)
+    return enlarged_note(prepared.sizes, side, entry.min_side_px, asked.model.weights != "none")
 
 
 def _set_aside(folder: RunFolder) -> str | None:
