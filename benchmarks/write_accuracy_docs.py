@@ -39,7 +39,7 @@ HEAD = ("variant", "validation accuracy", "over seeds", "95% interval, by the nu
 
 def main() -> int:
     is_stale = [
-        fill(DOCUMENT, MARKS, lambda marks: study_text(read(marks[2]))),
+        fill(DOCUMENT, MARKS, lambda marks: study_text(marks[2])),
         fill(DOCUMENT, FAST_MARKS, lambda _: fast_text(read("recipes"), stock_rates())),
         fill(DOCUMENT, NORMS_MARKS, lambda _: norms_text(norm_gains(read("recipes")))),
         fill(DOCUMENT, COMMON_MARKS, lambda _: common_text(read("common-errors"))),
@@ -54,8 +54,11 @@ def read(study: str) -> dict[str, Any]:
     return json.loads((MEASURED / f"{study}.json").read_text(encoding="utf-8"))
 
 
-def study_text(study: dict[str, Any]) -> str:
+def study_text(study_name: str) -> str:
     """Return a study's table, and a line on what it ran with."""
+    if not (MEASURED / f"{study_name}.json").exists():
+        return "Not run yet.\n"
+    study = read(study_name)
     variants = study["variants"]
     runs = [run for variant in variants for run in variant["runs"]]
     line = f"{runs[0]['validation']['photos']} validation photos; {ran_with(runs)}."
