@@ -130,7 +130,8 @@ def fit_to_minutes(
         raise too_short(minutes, f"to train {recipe.model.name} on {photos:,} photos", needed)
     most = most_epochs(recipe)
     recipe = recipe.with_training(phases=shared(recipe, plans[scale], max(1, round(min(epochs, most)))))
-    budget = _budget(recipe, minutes, started, costs[scale], most)
+    # few epochs may leave phases out, and with the last one the evaluation side changes
+    budget = _budget(recipe, minutes, started, _Costs(recipe, parts, speeds), most)
     reporter.say(_sentence(minutes, epochs, most, recipe, speeds, budget))
     return replace(resolved, recipe=recipe), budget
 
