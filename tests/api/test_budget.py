@@ -126,7 +126,7 @@ def test_squares_that_an_earlier_run_kept_need_no_decoding(tmp_path, monkeypatch
 def test_the_time_to_validate_is_that_of_the_phases_that_are_left(planned):
     phases = [{"side": 96, "epochs": 2}, {"side": 160, "epochs": 3}, {"side": 224, "epochs": 2}]
     asked = checked({"model": {"name": "squeezenet", "weights": "imagenet"}, "training": {"phases": phases}})
-    recipe, given, _ = planned(2600, 4, 30.0, choice=CPU, recipe=asked, catalog=catalog(2600, 600))
+    recipe, given, _ = planned(2600, 6.8, 30.0, choice=CPU, recipe=asked, catalog=catalog(2600, 600))
     assert [phase.side for phase in recipe.training.phases][-1] < 224, "so few epochs leave the last phase out"
     rate = 30 * (96 / recipe.evaluation_side) ** 2
     assert given.between == pytest.approx(600 / 3 / rate + 0.3, rel=0.01)
