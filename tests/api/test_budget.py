@@ -132,6 +132,12 @@ def test_the_time_to_validate_is_that_of_the_phases_that_are_left(planned):
     assert given.between == pytest.approx(600 / 3 / rate + 0.3, rel=0.01)
 
 
+@pytest.mark.parametrize(("minutes", "is_said"), [(10, True), (60, False)])
+def test_a_time_in_which_a_frozen_net_is_better_is_told(planned, minutes, is_said):
+    said = planned(2600, minutes, 50.0, choice=CPU, recipe=read_recipe("xception"))[2]
+    assert ("--recipe frozen makes more of so short a time" in said) == is_said
+
+
 def test_nothing_is_timed_at_a_side_that_no_training_step_has(planned, monkeypatch):
     monkeypatch.setattr(budget, "measured_speed", lambda *_: pytest.fail("a side was timed"))
     assert SQUEEZENET.evaluation_side == 144

@@ -40,6 +40,7 @@ SMALLEST_PX, LARGEST_PX = 48, 320
 # thereby more epochs, are better; larger sides are worth it only where they leave MANY times the epochs. A pretrained
 # net needs few epochs, and sides as large as its own photos were.
 FEWEST, MANY = {"scratch": 1 / 5, "pretrained": 1 / 6}, {"scratch": 2.0, "pretrained": 1.0}
+ENOUGH = 0.5  # of the epochs of the recipe xception at its own sides; with fewer the recipe frozen is better
 USEFUL = 4.0  # times the recipe's epochs that a training may have: it ends before its time rather than learn by heart
 LEAST_STEPS = 50  # or one epoch where that is less: below it there is no point in training
 SHARE_FOR_MEASURING = 0.05  # of the time
@@ -121,7 +122,8 @@ def fit_to_minutes(
         costs[scale] = _Costs(recipe.with_training(phases=plans[scale]), parts, speeds)
         return costs[scale].epochs(started + minutes * 60 - time.monotonic())
 
-    scale = chosen_scale(tuple(plans), epochs_at, recipe.total_epochs, recipe.model.weights != "none")
+    wanted = recipe.total_epochs
+    scale = chosen_scale(tuple(plans), epochs_at, wanted, recipe.model.weights != "none")
     epochs = epochs_at(scale)
     photos = len(parts[0].photos)
     least = min(1.0, LEAST_STEPS / math.ceil(photos / recipe.training.batch))
@@ -133,6 +135,8 @@ def fit_to_minutes(
     # few epochs may leave phases out, and with the last one the evaluation side changes
     budget = _budget(recipe, minutes, started, _Costs(recipe, parts, speeds), most)
     reporter.say(_sentence(minutes, epochs, most, recipe, speeds, budget))
+    if recipe.model.name == "xception" and recipe.model.weights != "none" and epochs_at(1.0) < ENOUGH * wanted:
+        reporter.say("so few epochs do little for such a net: --recipe frozen makes more of so short a time")
     return replace(resolved, recipe=recipe), budget
 
 
