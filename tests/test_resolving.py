@@ -10,6 +10,7 @@ from fireweed.resolving import (
     class_weights,
     loss_of_chance,
     resolve,
+    share_of_partners,
     validate_every,
     view_of_epochs,
 )
@@ -164,6 +165,15 @@ def test_the_loss_of_chance_is_that_of_the_shares_of_the_classes():
 
     least = loss_of_chance(counts, weights, smoothing)
     assert loss(pulls @ targets / pulls.sum()) == pytest.approx(least)
+    mixes = np.random.default_rng(1).beta(0.4, 0.4, 200_000)
+    mixing = share_of_partners(AugmentSettings(mixup=0.4))
+    assert mixing == pytest.approx((2 * mixes * (1 - mixes)).mean(), rel=0.01)
+    pairs = np.random.default_rng(2).choice(2, (2, 200_000), p=[0.9, 0.1])
+    mixed_weights = mixes * np.array(balanced)[pairs[0]] + (1 - mixes) * np.array(balanced)[pairs[1]]
+    mixed = mixes[:, None] * np.eye(2)[pairs[0]] + (1 - mixes)[:, None] * np.eye(2)[pairs[1]]
+    pulled = (mixed_weights[:, None] * mixed).mean(0)
+    least_mixed = -(pulled * np.log(pulled / pulled.sum())).sum()
+    assert loss_of_chance([90, 10], balanced, 0.0, mixing) == pytest.approx(least_mixed, rel=0.02)
     others = np.random.default_rng(0).dirichlet(np.ones(4), 200)
     assert min(loss(answer) for answer in others) > least
 

@@ -130,6 +130,12 @@ def _tables(name: str) -> dict[str, Any]:
     return tables
 
 
+def net_of_recipe(name: str) -> tuple[Any, Any]:
+    """Return `model.name` and `model.freeze` as a recipe's text has them, unchecked; None: it leaves them out."""
+    model = _tables(name).get("model", {})
+    return (model.get("name"), model.get("freeze")) if isinstance(model, dict) else (None, None)
+
+
 def read_run_tables(path: Path) -> dict[str, Any]:
     """Return what the recipe.toml of a run holds, the names of the classes left out, bounded as a recipe is.
 

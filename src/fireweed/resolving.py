@@ -79,18 +79,31 @@ def class_weights(kind: str, counts: Sequence[int]) -> tuple[float, ...] | None:
     return tuple(min(mean / count, LARGEST_WEIGHT) if count else 1.0 for count in counts)
 
 
-def loss_of_chance(counts: Sequence[int], class_weights: Sequence[float] | None, smoothing: float) -> float:
+def loss_of_chance(
+    counts: Sequence[int], class_weights: Sequence[float] | None, smoothing: float, mixing: float = 0.0
+) -> float:  # fmt: skip
     """Return the least loss of answers that are the same for all photos.
 
     counts:        photos of each class that are trained on.
     class_weights: factor of each class in the loss, or None.
     smoothing:     of the labels, 0..1.
+    mixing:        as `share_of_partners`; where labels and weights are both mixed, rare classes pull less.
     """
     shares = np.asarray(counts, np.float64) / max(sum(counts), 1)
     weights = shares if class_weights is None else shares * np.asarray(class_weights, np.float64)
-    targets = (1 - smoothing) * weights + smoothing * weights.sum() / len(weights)
+    pulls = (1 - mixing) * weights + mixing * weights.sum() * shares
+    targets = (1 - smoothing) * pulls + smoothing * pulls.sum() / len(pulls)
     given = targets[targets > 0]
     return float(-np.sum(given * np.log(given / weights.sum())))
+
+
+def share_of_partners(augment: AugmentSettings) -> float:
+    """Return how often, of two draws of one photo or the other of a mixed pair, they are not the same, on average.
+
+    That is the mean of 2 m (1 - m) where m, the share of the one, is of Beta(a, a).
+    """
+    found = [a / (2 * a + 1) for a in (augment.mixup, augment.cutmix) if a > 0]
+    return sum(found) / len(found) if found else 0.0
 
 
 def norm_photos(training: TrainingSettings, photos: int) -> int:

@@ -64,6 +64,17 @@ def test_a_net_to_freeze_takes_the_settings_of_frozen_nets_and_calls_itself_noth
     assert choose_recipe(TrainRequest("photos", recipe="frozen", settings=("model.freeze=add_6",)))[0].description == ""
 
 
+def test_a_recipe_that_only_the_options_make_whole_is_read_once_they_are_applied(tmp_path):
+    weights = tmp_path / "x.weights.h5"
+    weights.touch()
+    mine = tmp_path / "mine.toml"
+    mine.write_text('[model]\nname = "xception"\nweights = "/elsewhere/x.h5"\n[training]\nnorms = "frozen"\n')
+    recipe, _ = choose_recipe(TrainRequest("photos", recipe=str(mine), weights=str(weights)))
+    assert recipe.model.weights == str(weights) and recipe.training.norms == "frozen"
+    mine.write_text('[model]\nname = "xception"\nweights = "imagenet"\n[training]\nviews = 3\n')
+    assert choose_recipe(TrainRequest("photos", recipe=str(mine), freeze=True))[0].training.views == 3
+
+
 def test_options_change_the_recipe():
     recipe, _ = choose_recipe(TrainRequest("x", recipe="demo", augment=False, seed=4, settings=("training.batch=3",)))
     assert not recipe.augment.flip and recipe.augment.crop == (1.0, 1.0)

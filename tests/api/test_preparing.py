@@ -11,7 +11,7 @@ from fireweed.api.preparing import check_trainable, cut_off_note, enlarged_note,
 from fireweed.data.catalog import Catalog, Photo
 from fireweed.errors import DeviceError
 from fireweed.reporting import Reporter
-from fireweed.settings import DataSettings
+from fireweed.settings import DataSettings, Phase
 from hosts_in_threads import on_all
 
 
@@ -65,15 +65,21 @@ def test_usual_photos_are_not_commented(height, width):
     assert cut_off_note(np.array([[height, width]] * 3 + [[300, 50]] * 2)) == ""
 
 
+def at(side):
+    return [Phase(side=side, epochs=5)]
+
+
 def test_photos_much_smaller_than_the_side_are_told_with_a_side_that_suits_them():
     sizes = np.array([[24, 30]] * 5 + [[500, 400]] * 4 + [[0, 0]] * 9)
-    note = enlarged_note(sizes, 128, 16, is_pretrained=False)
+    note = enlarged_note(sizes, at(128), 16, is_pretrained=False)
     assert "24 px on their short side, and are enlarged to 128 px: --side 32 shows as much and takes" in note
     assert note.endswith("about 1/16 of the time")
-    assert "pretrained net may be somewhat better" in enlarged_note(sizes, 288, 71, is_pretrained=True)
-    assert enlarged_note(sizes, 128, 71, is_pretrained=True) == "", "the net has no side that is much smaller"
-    assert enlarged_note(np.array([[224, 300]]), 288, 16, is_pretrained=False) == ""
-    assert enlarged_note(np.zeros((0, 2), int), 288, 16, is_pretrained=False) == ""
+    growing = [Phase(side=96, epochs=48), Phase(side=128, epochs=24)]
+    assert enlarged_note(sizes, growing, 16, is_pretrained=False).endswith("about 1/11 of the time")
+    assert "pretrained net may be somewhat better" in enlarged_note(sizes, at(288), 71, is_pretrained=True)
+    assert enlarged_note(sizes, at(128), 71, is_pretrained=True) == "", "the net has no side that is much smaller"
+    assert enlarged_note(np.array([[224, 300]]), at(288), 16, is_pretrained=False) == ""
+    assert enlarged_note(np.zeros((0, 2), int), at(288), 16, is_pretrained=False) == ""
 
 
 @pytest.mark.parametrize("sizes", [[], [[0, 0]], [[0, 0], [100, 100]]])

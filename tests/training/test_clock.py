@@ -39,7 +39,8 @@ class Machine:
     def course(self, asked, seconds, state=None):
         steps = tuple(self.estimated * self.step * (p.side / 64) ** 2 for p in asked.training.phases)
         finishing = self.finishing * (self.estimated if self.is_guess else 1)
-        budget = Budget(seconds, self.time, finishing, self.between, steps, SAVING, self.decoding, self.is_guess)
+        budget = Budget(seconds, self.time, finishing, self.between, steps, SAVING, self.decoding, self.is_guess,
+                        asked.total_epochs)  # fmt: skip
         course = ClockCourse(asked, STEPS, budget, self.every, lambda: self.time)
         if state is not None:
             course.restore(state)

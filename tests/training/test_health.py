@@ -1,10 +1,13 @@
 """A training that comes to nothing ends with a reason, and leaves the last good weights."""
 
+import functools
+import itertools
+
 import numpy as np
 import pytest
 import test_train as t
 
-from fireweed.training import health
+from fireweed.training import clock, health
 from fireweed.training import train as module
 from fireweed.training.health import DivergedError, StuckError, is_stuck
 
@@ -91,3 +94,17 @@ def test_weights_that_are_no_numbers_from_the_first_step_on_are_told(tmp_path):
     with pytest.raises(DivergedError, match=r"very first step.*damaged") as error:
         t.run(tmp_path, t.recipe(), model)
     assert error.value.outcome is None
+
+
+def test_by_the_clock_a_fall_back_takes_none_of_the_time_that_is_left(tmp_path, monkeypatch):
+    def rates(recipe, steps):
+        is_first = recipe.training.schedule.peak == 1e-2
+        return np.repeat(np.array([1e-3, np.inf if is_first else 1e-3], np.float32), 50)
+
+    ticks = itertools.count()
+    monkeypatch.setattr(clock, "learning_rates", rates)
+    monkeypatch.setattr(module, "ClockCourse", functools.partial(clock.ClockCourse, now=lambda: float(next(ticks))))
+    budget = clock.Budget(seconds=400.0, began=0.0, finishing=20.0, between=3.0, steps=(6.0, 6.0))
+    outcome, _ = t.run(tmp_path, t.recipe(optimizer="sgd", retries=1), budget=budget)
+    assert any("gone back, at half the rate" in note for note in outcome.notes)
+    assert 340 < next(ticks) <= 400

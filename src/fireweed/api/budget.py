@@ -40,7 +40,7 @@ SMALLEST_PX, LARGEST_PX = 48, 320
 # thereby more epochs, are better; larger sides are worth it only where they leave MANY times the epochs. A pretrained
 # net needs few epochs, and sides as large as its own photos were.
 FEWEST, MANY = {"scratch": 1 / 5, "pretrained": 1 / 6}, {"scratch": 2.0, "pretrained": 1.0}
-ENOUGH = 0.5  # of the epochs of the recipe xception at its own sides; with fewer the recipe frozen is better
+ENOUGH = 0.5  # of the epochs of the recipe xception; with fewer the recipe frozen is better
 USEFUL = 4.0  # times the recipe's epochs that a training may have: it ends before its time rather than learn by heart
 LEAST_STEPS = 50  # or one epoch where that is less: below it there is no point in training
 SHARE_FOR_MEASURING = 0.05  # of the time
@@ -134,8 +134,9 @@ def fit_to_minutes(
     recipe = recipe.with_training(phases=shared(recipe, plans[scale], max(1, round(min(epochs, most)))))
     # few epochs may leave phases out, and with the last one the evaluation side changes
     budget = _budget(recipe, minutes, started, _Costs(recipe, parts, speeds), most)
+    budget = replace(budget, epochs=min(epochs, most))
     reporter.say(_sentence(minutes, epochs, most, recipe, speeds, budget))
-    if recipe.model.name == "xception" and recipe.model.weights != "none" and epochs_at(1.0) < ENOUGH * wanted:
+    if recipe.name == "xception" and recipe.model.weights != "none" and epochs < ENOUGH * wanted:
         reporter.say("so few epochs do little for such a net: --recipe frozen makes more of so short a time")
     return replace(resolved, recipe=recipe), budget
 

@@ -19,7 +19,7 @@ from fireweed.errors import DataError, FireweedError, RunError
 from fireweed.models.registry import build_model, find_entry
 from fireweed.recipe import Recipe
 from fireweed.reporting import Reporter
-from fireweed.resolving import cached_side, loss_of_chance, planned_changes
+from fireweed.resolving import cached_side, loss_of_chance, planned_changes, share_of_partners
 
 if TYPE_CHECKING:
     import keras
@@ -129,9 +129,9 @@ class TrainingParts:
         self.validation = Batches(self.validation_cache, self.validation_labels, classes, settings.batch, hosts=hosts)
         self.photos, self.steps = len(training), self.training.steps
         self.chance = max(training.counts()) / len(training)
-        self.chance_loss = loss_of_chance(
-            [int(count) for count in training.counts()], class_weights, settings.label_smoothing
-        )
+        counts = [int(count) for count in training.counts()]
+        mixing = share_of_partners(recipe.augment)
+        self.chance_loss = loss_of_chance(counts, class_weights, settings.label_smoothing, mixing)
 
     def input(self) -> "TrainingInput":
         """Return the batches as the training takes them."""

@@ -11,7 +11,7 @@ from fireweed.errors import BundleError, ModelError, RecipeError
 from fireweed.files import absolute
 from fireweed.mirror import place_of
 from fireweed.models.registry import find_entry, imagenet_at_hand
-from fireweed.recipe import Recipe, read_recipe, recipe_names, with_epochs
+from fireweed.recipe import Recipe, net_of_recipe, read_recipe, recipe_names, with_epochs
 from fireweed.run import RunFolder
 from fireweed.settings import AugmentSettings
 
@@ -48,9 +48,10 @@ def choose_recipe(request: "TrainRequest") -> tuple[Recipe, str]:
         name, why = _default_recipe(request)
     recipe = read_recipe(name, request.settings, changes)
     _check(request, recipe)
-    plain = read_recipe(name).model
-    if (recipe.model.name, recipe.model.freeze) != (plain.name, plain.freeze):
-        recipe = recipe.model_copy(update={"description": ""})  # which is of another net, or of other frozen layers
+    net, freeze = net_of_recipe(name)
+    is_own = recipe.model.name == (net or recipe.model.name) and recipe.model.freeze == (freeze or False)
+    if not is_own:  # the description is of another net, or of other frozen layers
+        recipe = recipe.model_copy(update={"description": ""})
     return recipe, why
 
 
@@ -134,7 +135,8 @@ def _default_recipe(request: "TrainRequest") -> tuple[str, str]:
         return pretrained, f"recipe {pretrained}, from ImageNet weights as asked"
     if request.weights is not None:
         net = _net_of(absolute(request.weights))
-        name = net if net in recipe_names() and not request.freeze else pretrained
+        is_to_freeze = request.freeze and net in recipe_names() and find_entry(str(net)).pretrained
+        name = net if net in recipe_names() and not is_to_freeze else pretrained
         return name, f"recipe {name}, from the weights in {request.weights}"
     if imagenet_at_hand(PRETRAINED):
         return pretrained, f"recipe {pretrained}: pretrained weights are at hand, and such a net needs fewest photos"

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from fireweed.errors import DataError
 from fireweed.evaluation.audit_rows import PROBLEMS
 from fireweed.files import absolute
 from fireweed.reporting import Reporter
-from fireweed.settings import DataSettings
+from fireweed.settings import DataSettings, Phase
 from fireweed.text import counted, readable
 
 SHOWN_UNREADABLE = 5
@@ -175,13 +176,14 @@ def cut_off_note(sizes: np.ndarray) -> str:
     )
 
 
-def enlarged_note(sizes: np.ndarray, side: int, least_side: int, is_pretrained: bool) -> str:
+def enlarged_note(sizes: np.ndarray, phases: Sequence[Phase], least_side: int, is_pretrained: bool) -> str:
     """Return a sentence where the net is trained at a side far larger than most photos; else nothing.
 
     sizes:      height and width in pixels, of shape (photos, 2); those without an area are left out.
-    side:       the largest trained at, in pixels.
+    phases:     of the training.
     least_side: the smallest that the net can have.
     """
+    side = max(phase.side for phase in phases)
     shorter = sizes.min(axis=1)
     if not (shorter > 0).any():
         return ""
@@ -189,10 +191,11 @@ def enlarged_note(sizes: np.ndarray, side: int, least_side: int, is_pretrained: 
     enough = max(least_side, -(-usual // SIDE_STEP) * SIDE_STEP)
     if side < MUCH_LARGER * usual or side < MUCH_LARGER * enough:
         return ""
+    share = sum(p.epochs * p.side**2 for p in phases) / (sum(p.epochs for p in phases) * enough**2)
     gain = "; a pretrained net may be somewhat better at large sides all the same" if is_pretrained else ""
     return (
         f"most photos have {usual} px on their short side, and are enlarged to {side} px: --side {enough} shows as "
-        f"much and takes about 1/{round((side / enough) ** 2)} of the time{gain}"
+        f"much and takes about 1/{round(share)} of the time{gain}"
     )
 
 

@@ -77,10 +77,11 @@ def is_finished(folder: RunFolder, facts: RunFacts) -> bool:
 
 def take(folder: RunFolder, held: ExitStack) -> None:
     """Make the folder and keep other processes from training there; one that stays empty goes again."""
-    if not folder.path.exists():
-        held.callback(folder.drop_if_empty)
+    is_new = not folder.path.exists()
     folder.make()
     held.enter_context(folder.alone())
+    if is_new:
+        held.callback(folder.drop_if_empty)
 
 
 def how_to_go_on(folder: RunFolder) -> str:

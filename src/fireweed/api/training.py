@@ -33,6 +33,7 @@ from fireweed.models.registry import find_entry
 from fireweed.recipe import Recipe, checked
 from fireweed.reporting import Reporter
 from fireweed.run import RunFacts, RunFolder
+from fireweed.settings import Phase
 from fireweed.stopping import Terminated, signals_noted
 from fireweed.text import is_text, readable
 
@@ -152,8 +153,8 @@ def _train_on(
 
 def _enlarged_note(prepared: PreparedData, asked: Recipe) -> str:
     training, entry = asked.training, find_entry(asked.model.name)
-    side = training.side or max(phase.side for phase in training.phases)
-    return enlarged_note(prepared.sizes, side, entry.min_side_px, asked.model.weights != "none")
+    phases = (Phase(side=training.side, epochs=1),) if training.side else training.phases
+    return enlarged_note(prepared.sizes, phases, entry.min_side_px, asked.model.weights != "none")
 
 
 def _set_aside(folder: RunFolder) -> str | None:

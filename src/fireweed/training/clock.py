@@ -43,6 +43,7 @@ class Budget:
     saving:    the part of them that is no validation, which is all that lies between where an epoch is not validated.
     steps:     seconds of a step in each phase.
     decoding:  seconds by which the first time between epochs is longer, since validation photos are decoded.
+    epochs:    that were expected to fit, in parts too; 0: not known.
     is_guess:  whether `finishing` was reckoned from `steps`, so that it is as wrong as they are; else it was measured,
                and only a machine that becomes slower within the run makes it longer.
     """
@@ -55,6 +56,7 @@ class Budget:
     saving: float = 0.0
     decoding: float = 0.0
     is_guess: bool = False
+    epochs: float = 0.0
 
 
 class ClockCourse(Course):
@@ -76,7 +78,7 @@ class ClockCourse(Course):
         self._ends = [0.0, *(work / work[-1])]  # of the phases, in shares of the time
         self._curve_ends = [0.0, *(epochs / epochs[-1])]  # and in shares of the schedule
         self._seconds = budget.seconds
-        self._deadline = budget.began + budget.seconds
+        self.deadline: float = budget.began + budget.seconds
         self._used = 0.0  # share of the time for steps
         self._phase = 0
         self._step_seconds = budget.steps[0]
@@ -150,7 +152,7 @@ class ClockCourse(Course):
         return str(epoch)
 
     def seconds_left(self) -> float | None:
-        return max(0.0, self._deadline - self._now())
+        return max(0.0, self.deadline - self._now())
 
     def rates_taken(self) -> np.ndarray:
         steps, rates = zip(*self._taken, strict=True) if self._taken else ((1,), (self._rate,))
@@ -163,7 +165,7 @@ class ClockCourse(Course):
             used = f"after {epochs} in {duration(self._seconds_used)} of {given}"
             return [f"patience ended the training {used}; the plan was {planned}"]
         note = f"the clock decided: {epochs} in {given}; the plan was {planned}"
-        made, expected = sum(int(steps) for steps, _ in self._taken), self._total * self._steps
+        made, expected = sum(int(steps) for steps, _ in self._taken), round(self._budget.epochs * self._steps)
         if made >= expected * MUCH_OF_PLAN:
             return [note]
         return [
@@ -186,13 +188,13 @@ class ClockCourse(Course):
             raise RunError("this run was begun by an older version of Fireweed; train into another folder")
         self._used, self._taken, self._seconds = state["share_used"], state["rates"], state["seconds"]
         left = self._seconds - state["seconds_used"]
-        self._deadline = self._budget.began + left
+        self.deadline = self._budget.began + left
         self._begin_phase(state["phase"])
         return f"with {duration(max(0.0, left))} of {duration(self._seconds)} left"
 
     @property
     def _seconds_used(self) -> float:
-        return self._seconds - (self._deadline - self._now())
+        return self._seconds - (self.deadline - self._now())
 
     @property
     def _is_last_phase(self) -> bool:
@@ -201,7 +203,7 @@ class ClockCourse(Course):
     @property
     def _end_of_steps(self) -> float:
         pace = min(max(self._pace, 1 / MOST_PACE), MOST_PACE)
-        return self._deadline - self._budget.finishing * pace - self._between[self._is_validated] - self._decoding
+        return self.deadline - self._budget.finishing * pace - self._between[self._is_validated] - self._decoding
 
     def _begin_phase(self, number: int) -> None:
         """Let the pace so far hold until the phase's own steps say more: what they usually take, they show first."""

@@ -30,11 +30,13 @@ class Course(keras.callbacks.Callback):
 
     learning_rate: what the optimizer takes: a rate for every step, float32 of shape (steps,), or the first rate.
     epoch_steps:   steps that the epoch under way, or the next one, is expected to have.
+    deadline:      when all has to be done, by time.monotonic(); None where no clock says it.
 
     validate_every: epochs from one validation to the next; after the last epoch there is always one.
     """
 
     learning_rate: np.ndarray | float
+    deadline: float | None = None
 
     def __init__(self, recipe: Recipe, steps: int, rates: np.ndarray, validate_every: int = 1) -> None:
         super().__init__()

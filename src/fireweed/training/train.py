@@ -108,6 +108,7 @@ def train(
         KeyboardInterrupt, Terminated: a signal asked to stop, and a checkpoint was written.
     """
     lowered: list[int] = []
+    deadline: float | None = None  # of the start that falls back: what it did in vain is part of its time
     first_weights = model.get_weights() if recipe.training.retries else []
     with signals_noted() as stops:
         while True:
@@ -118,7 +119,7 @@ def train(
             work = _Work(
                 model, recipe, data, folder, reporter, budget, hosts, stops, lowered, saved, checkpoint_minutes
             )
-            work.begin(found, notes)
+            work.begin(found, notes, deadline)
             found = None  # it is as large as all that it was put back into
             try:
                 with stops.deferred():
@@ -128,7 +129,7 @@ def train(
                 if not isinstance(error, DivergedError) or len(lowered) >= recipe.training.retries:
                     error.outcome = _last_good(work, hosts)
                     raise
-                lowered = [*lowered, error.epoch]
+                lowered, deadline = [*lowered, error.epoch], work.course.deadline
                 reporter.warn(f"the loss is not a number in epoch {error.epoch}; going back, at half the rate")
         return work.outcome()
 
@@ -154,27 +155,27 @@ class _Work:
         self._settings = settings = recipe.training
         recipe = _at_lower_rate(recipe, 0.5 ** len(lowered))
         every = validate_every(settings, data.photos, data.validated)
-        self._course = (
+        self.course = (
             Course(recipe, data.steps, learning_rates(recipe, data.steps), every) if budget is None
             else ClockCourse(recipe, data.steps, budget, every)
         )  # fmt: skip
         set_seeds(settings.seed)  # the twin's drop-outs draw their seeds when they are made
         self._twin = fast_twin(model, settings.compile, settings.norms)
-        self._optimizer = build_optimizer(settings, self._course.learning_rate, self._twin)
+        self._optimizer = build_optimizer(settings, self.course.learning_rate, self._twin)
         self._averaging = Averaging(settings.average, settings.average_every)
-        self.recorder = Recorder(recipe, data, self._course, folder, reporter)
+        self.recorder = Recorder(recipe, data, self.course, folder, reporter)
         health = Health(recipe, data, self.recorder)
         self.save = Saver(
             folder / "checkpoints", self._twin, self._optimizer, self._averaging, self.recorder, health, hosts, stops,
             lowered, saved, checkpoint_minutes,
         )  # fmt: skip
-        self._watchers = (self._course, self._averaging, self.recorder, self.save, health)
+        self._watchers = (self.course, self._averaging, self.recorder, self.save, health)
         self._lowered = lowered
         self._resumed_at: int | None = None
         self._notes: list[str] = []
 
-    def begin(self, found: Checkpoint | None, notes: list[str]) -> None:
-        """Go on from a checkpoint, or begin; notes: what there is to say about damaged ones."""
+    def begin(self, found: Checkpoint | None, notes: list[str], deadline: float | None) -> None:
+        """Go on from a checkpoint, or begin; notes: of damaged ones; deadline: of the start that this one fell from."""
         self._averaging.start(self._twin)
         self._notes = notes
         for note in notes:
@@ -182,13 +183,14 @@ class _Work:
         if found is None:
             return
         self.save.put_back(found)
+        self.course.deadline = deadline or self.course.deadline
         self._resumed_at = found.epoch
         where = f"{counted(found.step, 'step')} of epoch {found.epoch + 1}" if found.step else f"epoch {found.epoch}"
         self._reporter.say(f"resuming after {where} {self.recorder.what_is_left}")
 
     def fit(self) -> None:
         """Train to the end."""
-        if self._course.validated != 1:
+        if self.course.validated != 1:
             self._reporter.say(
                 f"not every epoch is validated, the weights at the end are: for {self._data.photos:,} photos to train "
                 f"on, {self._data.validated:,} of validation are many"
@@ -198,7 +200,7 @@ class _Work:
     def outcome(self) -> Outcome:
         """Put the weights to keep into the model and return what the training gave."""
         ended_at = time.monotonic()
-        model, recorder, course = self._model, self.recorder, self._course
+        model, recorder, course = self._model, self.recorder, self.course
         if self._hosts.count == 1:
             self._keep_in(self._twin)
             if self._twin is not model:
