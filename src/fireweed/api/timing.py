@@ -25,7 +25,7 @@ SHARE_OF_WIDE, SHARE_OF_WIDE_IN_BF16, SHARE_BY_KERNELS, SHARE_OF_OTHERS = 0.7, 1
 FORWARD = 1 / PASSES  # of a training step's time
 CHECKPOINT_SECONDS = 0.3
 # Of bundle, evaluation and report, on 2 cores: building the net to keep and tracing it, and writing its weights.
-GUESSED_FINISH_SECONDS, FINISH_SECONDS_PER_LAYER, SECONDS_PER_PARAMETER = 3.5, 0.05, 3e-7
+GUESSED_FINISH_SECONDS, FINISH_SECONDS_PER_LAYER, SECONDS_PER_PARAMETER = 1.0, 0.07, 3e-7
 GROUNDS = ("from earlier runs here", "from steps timed here", "a rough guess; the first epoch shows more")
 
 
