@@ -143,17 +143,21 @@ def keep(study: str, jobs: list[Job], runs: Path, may_drop: bool = False) -> Non
     """
     folder = ROOT / "measurements" / "accuracy"
     (folder / study).mkdir(parents=True, exist_ok=True)
-    before, variants = kept_before(folder / f"{study}.json"), []
+    before, variants, finished = kept_before(folder / f"{study}.json"), [], []
     for name in dict.fromkeys(job.variant for job in jobs):
         ours = [job for job in jobs if job.variant == name]
         about = {"name": name, "recipe": ours[0].recipe, "set": list(ours[0].settings), "minutes": ours[0].minutes}
         results = []
         for job in ours:
+            found = before.get(key := json.dumps([about, job.seed]))
             if RunFolder(runs / job.name).is_finished:
                 results.append(run_result(job, runs))
-                before.pop(json.dumps([about, job.seed]), None)
-            elif (found := before.get(json.dumps([about, job.seed]))) and is_of(job, found):
-                results.append(before.pop(json.dumps([about, job.seed])))
+                finished.append(job.name)
+            elif found and is_of(job, found):
+                results.append(found)
+            else:
+                continue
+            before.pop(key, None)
         if results:
             variants.append({**about, **summary(results), "runs": results})
     if before and not may_drop:
@@ -161,9 +165,8 @@ def keep(study: str, jobs: list[Job], runs: Path, may_drop: bool = False) -> Non
         sys.exit(
             f"{study}.json has figures of what the study or its recipes do not say today: {names}; --drop drops them"
         )
-    for job in jobs:
-        if RunFolder(runs / job.name).is_finished:
-            shutil.copy(runs / job.name / "history.csv", folder / study / f"{job.name}.csv")
+    for run in finished:
+        shutil.copy(runs / run / "history.csv", folder / study / f"{run}.csv")
     text = json.dumps({"study": study, "variants": variants}, indent=1, ensure_ascii=False)
     (folder / f"{study}.json").write_text(text + "\n", encoding="utf-8")
     for variant in variants:

@@ -31,11 +31,11 @@ def ran_with(runs: list[dict[str, Any]]) -> str:
     packages = [(name, run["packages"][name]) for run in runs for name in ("keras", run["device"]["backend"])]
     versions = dict.fromkeys(f"{name} {version}" for name, version in packages)
     dates = sorted({run["date"] for run in runs})
-    return (
-        f"{_and(chips)}, {_and(precisions)}; {_and(versions)}; {dates[0]}{f' to {dates[-1]}' if len(dates) > 1 else ''}"
-    )
+    when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    return f"{joined(chips)}, {joined(precisions)}; {joined(versions)}; {when}"
 
 
-def _and(words: Iterable[str]) -> str:
+def joined(words: Iterable[str]) -> str:
+    """Return words, one at least, as a list that ends in "and"."""
     *most, last = words
     return f"{', '.join(most)} and {last}" if most else last

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from accuracy_plots import redraw_accuracy
-from accuracy_tables import minutes, ran_with, test_text
+from accuracy_tables import joined, minutes, ran_with, test_text
 from fireweed.recipe import read_recipe, recipe_names
 from fireweed.resolving import norm_photos
 from fireweed.text import counted
@@ -85,8 +85,8 @@ def flips_text(variants: list[dict[str, Any]]) -> str:
 def missing_text(variants: list[dict[str, Any]]) -> str:
     """Return which shipped recipes the table lacks; `demo` is one for drawn photos."""
     there = {variant["recipe"] for variant in variants} | {"demo"}
-    missing = " and ".join(f"`{name}`" for name in recipe_names() if name not in there)
-    return f"\n\nNot run to the end as they are now: {missing}." if missing else ""
+    missing = [f"`{name}`" for name in recipe_names() if name not in there]
+    return f"\n\nNot run to the end as they are now: {joined(missing)}." if missing else ""
 
 
 def clock_text(variants: list[dict[str, Any]]) -> str:

@@ -98,6 +98,8 @@ def recipe_text(name: str) -> str:
 def read_recipe(name: str, settings: Iterable[str] = (), changes: Mapping[str, Any] | None = None) -> Recipe:
     """Return a shipped recipe, or one from a .toml file, with changes.
 
+    Where they name another net, or freeze other layers of it, the description is left out: it is not of that.
+
     settings: "section.key=value" strings as given to --set; the value is TOML, or text when it is not.
     changes:  dotted key -> value, applied before `settings`; None values are left out.
 
@@ -106,6 +108,7 @@ def read_recipe(name: str, settings: Iterable[str] = (), changes: Mapping[str, A
             file that does not lie in the recipe's own folder.
     """
     tables = _tables(name)
+    described = _net_of(tables)
     settings, changes = list(settings), changes or {}
     has_own = changes.get("model.weights") is not None or any(one.startswith("model.weights=") for one in settings)
     if name.endswith(".toml") and not has_own:
@@ -118,6 +121,8 @@ def read_recipe(name: str, settings: Iterable[str] = (), changes: Mapping[str, A
         if not equals:
             raise RecipeError(f"--set wants section.key=value, received '{setting}'")
         _put(tables, key.strip(), _value(text.strip()))
+    if _net_of(tables) != described:
+        tables.pop("description", None)
     return checked(tables)
 
 
@@ -130,10 +135,11 @@ def _tables(name: str) -> dict[str, Any]:
     return tables
 
 
-def net_of_recipe(name: str) -> tuple[Any, Any]:
-    """Return `model.name` and `model.freeze` as a recipe's text has them, unchecked; None: it leaves them out."""
-    model = _tables(name).get("model", {})
-    return (model.get("name"), model.get("freeze")) if isinstance(model, dict) else (None, None)
+def _net_of(tables: dict[str, Any]) -> tuple[Any, Any]:
+    """Return the net of a recipe and what of it is frozen, unchecked."""
+    model, usual = tables.get("model"), ModelSettings()
+    given = model if isinstance(model, dict) else {}
+    return given.get("name", usual.name), given.get("freeze", usual.freeze)
 
 
 def read_run_tables(path: Path) -> dict[str, Any]:

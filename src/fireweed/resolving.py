@@ -80,7 +80,7 @@ def class_weights(kind: str, counts: Sequence[int]) -> tuple[float, ...] | None:
 
 
 def loss_of_chance(
-    counts: Sequence[int], class_weights: Sequence[float] | None, smoothing: float, mixing: float = 0.0
+    counts: Sequence[int] | np.ndarray, class_weights: Sequence[float] | None, smoothing: float, mixing: float = 0.0
 ) -> float:  # fmt: skip
     """Return the least loss of answers that are the same for all photos.
 

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import NoReturn
 
 GRACE_SECONDS = 20.0  # from SIGTERM to the end, saved or not; clusters kill after 30 s
+GOING_ON = "the same command goes on from the last checkpoint, if there is one"
 ONE_KEY_SECONDS = 0.2  # a wrapper may pass on the Ctrl-C that the terminal has sent to both
 _SOON_SECONDS = 0.01
 ENDING = ("SIGTERM", "SIGHUP")
@@ -191,9 +192,7 @@ class _Listener:
         now = time.monotonic()
         if number == signal.SIGINT:
             if _is_program and self._interrupted and now - self._interrupted > ONE_KEY_SECONDS:
-                _end(
-                    130, "fireweed: stopped at once; the same command goes on from the last checkpoint, if there is one"
-                )
+                _end(130, f"fireweed: stopped at once; {GOING_ON}")
             if self._interrupted:
                 return
             self._interrupted = now
@@ -202,7 +201,7 @@ class _Listener:
         else:
             words = (
                 f"fireweed: stopped without saving, since what was under way did not end in {GRACE_SECONDS:g} s; "
-                "the same command goes on from the last checkpoint, if there is one"
+                f"{GOING_ON}"
             )
             self._timer = threading.Timer(GRACE_SECONDS, _end, (128 + number, words))
             self._timer.daemon = True

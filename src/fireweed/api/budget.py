@@ -60,11 +60,14 @@ class _Speeds:
     choice: DeviceChoice
     seconds_for_measuring: float
     rates: dict[int, float] = field(default_factory=dict)
-    first_step: float = field(init=False)
     are_guessed: bool = False
+    known_first_step: float = 0.0  # seconds, the last that was remembered or measured; 0: none was
 
-    def __post_init__(self) -> None:
-        self.first_step = GUESSED_FIRST_STEP_SECONDS + SECONDS_PER_LAYER * net_size(self.recipe, self.classes)[1]
+    @property
+    def first_step(self) -> float:
+        if self.known_first_step:
+            return self.known_first_step
+        return GUESSED_FIRST_STEP_SECONDS + SECONDS_PER_LAYER * net_size(self.recipe, self.classes)[1]
 
     def at(self, side: int) -> float:
         if side not in self.rates:
@@ -78,7 +81,7 @@ class _Speeds:
     def _remembered(self, side: int) -> float:
         kind = "xla" if self.recipe.training.compile == "xla" else "none"
         known = known_figures(self.recipe, side, self.choice)
-        self.first_step = known.get(f"first {kind}", self.first_step)
+        self.known_first_step = known.get(f"first {kind}", self.known_first_step)
         return known.get(f"run {kind}") or known.get(f"step {kind}", 0.0)
 
     def _measured(self, side: int) -> float:
@@ -89,7 +92,7 @@ class _Speeds:
             return 0.0
         began = time.monotonic()
         speed = measured_speed(self.recipe, self.classes, side, self.choice)
-        self.first_step = max(self.first_step, speed.first_step_seconds)
+        self.known_first_step = max(self.first_step, speed.first_step_seconds)
         self.seconds_for_measuring -= time.monotonic() - began
         return speed.images_per_second
 
@@ -133,8 +136,7 @@ def fit_to_minutes(
     most = most_epochs(recipe)
     recipe = recipe.with_training(phases=shared(recipe, plans[scale], max(1, round(min(epochs, most)))))
     # few epochs may leave phases out, and with the last one the evaluation side changes
-    budget = _budget(recipe, minutes, started, _Costs(recipe, parts, speeds), most)
-    budget = replace(budget, epochs=min(epochs, most))
+    budget = _budget(recipe, minutes, started, _Costs(recipe, parts, speeds), most, min(epochs, most))
     reporter.say(_sentence(minutes, epochs, most, recipe, speeds, budget))
     if recipe.name == "xception" and recipe.model.weights != "none" and epochs < ENOUGH * wanted:
         reporter.say("so few epochs do little for such a net: --recipe frozen makes more of so short a time")
@@ -156,13 +158,15 @@ def _parts(recipe: Recipe, catalog: Catalog) -> tuple[PartDecoding, PartDecoding
     return PartDecoding(training, recipe.data.fit, each), PartDecoding(validation, recipe.data.fit, each)
 
 
-def _budget(recipe: Recipe, minutes: float, started: float, costs: "_Costs", most: float) -> Budget:
+def _budget(
+    recipe: Recipe, minutes: float, started: float, costs: "_Costs", most: float, epochs: float = 0.0
+) -> Budget:  # fmt: skip
     seconds = min(minutes * 60, time.monotonic() - started + costs.seconds(most))
     steps = tuple(recipe.training.batch / costs.speeds.at(phase.side) for phase in recipe.training.phases)
     is_guess = not is_finish_known(recipe, costs.speeds.choice)
     return Budget(
         seconds, started, costs.finishing, costs.validation + CHECKPOINT_SECONDS, steps, CHECKPOINT_SECONDS,
-        costs.first_validation, is_guess,
+        costs.first_validation, is_guess, epochs,
     )  # fmt: skip
 
 

@@ -128,9 +128,8 @@ class TrainingParts:
         )
         self.validation = Batches(self.validation_cache, self.validation_labels, classes, settings.batch, hosts=hosts)
         self.photos, self.steps = len(training), self.training.steps
-        self.chance = max(training.counts()) / len(training)
-        counts = [int(count) for count in training.counts()]
-        mixing = share_of_partners(recipe.augment)
+        counts, mixing = training.counts(), share_of_partners(recipe.augment)
+        self.chance = max(counts) / len(training)
         self.chance_loss = loss_of_chance(counts, class_weights, settings.label_smoothing, mixing)
 
     def input(self) -> "TrainingInput":

@@ -11,7 +11,7 @@ from fireweed.errors import BundleError, ModelError, RecipeError
 from fireweed.files import absolute
 from fireweed.mirror import place_of
 from fireweed.models.registry import find_entry, imagenet_at_hand
-from fireweed.recipe import Recipe, net_of_recipe, read_recipe, recipe_names, with_epochs
+from fireweed.recipe import Recipe, read_recipe, recipe_names, with_epochs
 from fireweed.run import RunFolder
 from fireweed.settings import AugmentSettings
 
@@ -39,7 +39,7 @@ def choose_recipe(request: "TrainRequest") -> tuple[Recipe, str]:
         if request.model is not None:
             changes["model.name"] = find_entry(request.model).name
     elif request.model is not None:
-        name, why = _recipe_for_model(request.model, _pretrained(request))
+        name, why = _recipe_for_model(request.model, bool(request.freeze))
         changes["model.name"] = find_entry(request.model).name
         if changes["model.name"] != name:
             is_word = re.fullmatch(r"[\w.-]+", changes["model.name"])
@@ -48,16 +48,7 @@ def choose_recipe(request: "TrainRequest") -> tuple[Recipe, str]:
         name, why = _default_recipe(request)
     recipe = read_recipe(name, request.settings, changes)
     _check(request, recipe)
-    net, freeze = net_of_recipe(name)
-    is_own = recipe.model.name == (net or recipe.model.name) and recipe.model.freeze == (freeze or False)
-    if not is_own:  # the description is of another net, or of other frozen layers
-        recipe = recipe.model_copy(update={"description": ""})
     return recipe, why
-
-
-def _pretrained(request: "TrainRequest") -> str:
-    """Return the recipe that serves for pretrained nets."""
-    return FROZEN if request.freeze else PRETRAINED
 
 
 def _changes(request: "TrainRequest") -> dict[str, Any]:
@@ -111,14 +102,14 @@ def _check(request: "TrainRequest", recipe: Recipe) -> None:
             raise RecipeError("--minutes goes by the clock, and no two runs are alike; leave --deterministic out")
 
 
-def _recipe_for_model(model: str, pretrained: str) -> tuple[str, str]:
+def _recipe_for_model(model: str, is_frozen: bool) -> tuple[str, str]:
     entry = find_entry(model)
-    if entry.pretrained and pretrained == FROZEN:
+    if entry.pretrained and is_frozen:
         return FROZEN, f"the settings of recipe {FROZEN}, as for all pretrained nets that are frozen"
     if entry.name in recipe_names():
         return entry.name, f"recipe {entry.name}, the one for this net"
     if entry.pretrained:
-        return pretrained, f"the settings of recipe {pretrained}, as for all pretrained nets"
+        return PRETRAINED, f"the settings of recipe {PRETRAINED}, as for all pretrained nets"
     return SCRATCH, f"the settings of recipe {SCRATCH}, as for all nets from scratch"
 
 
@@ -130,13 +121,14 @@ def _default_recipe(request: "TrainRequest") -> tuple[str, str]:
             return name, f"recipe {name}, as this run began"
     if request.weights == "none":
         return SCRATCH, f"recipe {SCRATCH}, from scratch as asked"
-    pretrained = _pretrained(request)
+    pretrained = FROZEN if request.freeze else PRETRAINED
     if request.weights == "imagenet":
         return pretrained, f"recipe {pretrained}, from ImageNet weights as asked"
     if request.weights is not None:
         net = _net_of(absolute(request.weights))
-        is_to_freeze = request.freeze and net in recipe_names() and find_entry(str(net)).pretrained
-        name = net if net in recipe_names() and not is_to_freeze else pretrained
+        name = pretrained
+        if net in recipe_names() and not (request.freeze and find_entry(net).pretrained):
+            name = net
         return name, f"recipe {name}, from the weights in {request.weights}"
     if imagenet_at_hand(PRETRAINED):
         return pretrained, f"recipe {pretrained}: pretrained weights are at hand, and such a net needs fewest photos"

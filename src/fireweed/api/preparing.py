@@ -22,7 +22,7 @@ from fireweed.evaluation.audit_rows import PROBLEMS
 from fireweed.files import absolute
 from fireweed.reporting import Reporter
 from fireweed.settings import DataSettings, Phase
-from fireweed.text import counted, readable
+from fireweed.text import counted, readable, some_of
 
 SHOWN_UNREADABLE = 5
 FEW_TO_TRAIN, FEW_TO_VALIDATE = 5, 30  # photos of a class, and of the validation part
@@ -101,10 +101,7 @@ def check_trainable(catalog: Catalog, reporter: Reporter) -> None:
         reporter.warn(note)
     few = [name for name, count in zip(catalog.classes, counts, strict=True) if 0 < count < FEW_TO_TRAIN]
     if few:
-        others = f" and {len(few) - 5} more" if len(few) > 5 else ""
-        reporter.warn(
-            f"fewer than {FEW_TO_TRAIN} training photos of {', '.join(few[:5])}{others}: expect mistakes; add photos"
-        )
+        reporter.warn(f"fewer than {FEW_TO_TRAIN} training photos of {some_of(few)}: expect mistakes; add photos")
     validated = len(catalog.part("validation"))
     if validated < FEW_TO_VALIDATE:
         reporter.warn(f"{counted(validated, 'validation photo')} only: the accuracy will be a rough figure; add photos")
@@ -117,12 +114,9 @@ def unmeasured_notes(catalog: Catalog) -> list[str]:
         photos = catalog.part(part)
         without = [name for name, count in zip(catalog.classes, photos.counts(), strict=True) if not count]
         if len(photos) and without:
-            others = f" and {len(without) - 5} more classes" if len(without) > 5 else ""
+            names = some_of([readable(name) for name in without]) + (" classes" if len(without) > 5 else "")
             are = "they are" if len(without) > 1 else "it is"
-            notes.append(
-                f"no {part} photos of {', '.join(readable(name) for name in without[:5])}{others}: no {part} figure "
-                f"says how well {are} told; add photos"
-            )
+            notes.append(f"no {part} photos of {names}: no {part} figure says how well {are} told; add photos")
     return notes
 
 
@@ -164,7 +158,7 @@ def cut_off_note(sizes: np.ndarray) -> str:
 
     sizes: height and width in pixels, of shape (photos, 2); those without an area are left out.
     """
-    sizes = sizes[sizes.min(axis=1) > 0]
+    sizes = _with_area(sizes)
     if not len(sizes):
         return ""
     cut_off = float(np.median(1 - sizes.min(axis=1) / sizes.max(axis=1)))
@@ -183,11 +177,10 @@ def enlarged_note(sizes: np.ndarray, phases: Sequence[Phase], least_side: int, i
     phases:     of the training.
     least_side: the smallest that the net can have.
     """
-    side = max(phase.side for phase in phases)
-    shorter = sizes.min(axis=1)
-    if not (shorter > 0).any():
+    sizes = _with_area(sizes)
+    if not len(sizes):
         return ""
-    usual = int(np.median(shorter[shorter > 0]))
+    side, usual = max(phase.side for phase in phases), int(np.median(sizes.min(axis=1)))
     enough = max(least_side, -(-usual // SIDE_STEP) * SIDE_STEP)
     if side < MUCH_LARGER * usual or side < MUCH_LARGER * enough:
         return ""
@@ -197,6 +190,10 @@ def enlarged_note(sizes: np.ndarray, phases: Sequence[Phase], least_side: int, i
         f"most photos have {usual} px on their short side, and are enlarged to {side} px: --side {enough} shows as "
         f"much and takes about 1/{round(share)} of the time{gain}"
     )
+
+
+def _with_area(sizes: np.ndarray) -> np.ndarray:
+    return sizes[sizes.min(axis=1) > 0]
 
 
 def _disputed(catalog: Catalog, groups: np.ndarray) -> list[str]:
