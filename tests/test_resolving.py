@@ -206,3 +206,13 @@ def test_few_photos_fill_no_large_batch():
     resolved = resolve(asked(), [20, 20], default_batch(40), shared_batch=default_batch(40, 8))
     assert resolved.recipe.training.batch == 8
     assert resolved.recipe.training.schedule == asked().training.schedule
+
+
+def test_fine_tuning_on_some_dozens_of_photos_a_class_names_the_recipe_made_for_them():
+    def notes(name, counts, settings=("model.weights=imagenet",)):
+        return " ".join(resolve(read_recipe(name, settings), counts, default_batch(sum(counts))).notes)
+
+    assert "about 20 photos of a class --recipe few" in notes("xception", [15, 20, 20, 300, 0])
+    assert "--recipe few" not in notes("xception", [500] * 5)
+    assert "--recipe few" not in notes("xception", [20] * 5, ("model.weights=none",))
+    assert "--recipe few" not in notes("few", [20] * 5) + notes("frozen", [20] * 5) + notes("firenet", [20] * 5, ())

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import statistics
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +15,7 @@ from fireweed.text import counted
 UNBALANCED = 3.0  # photos of the largest class over those of the smallest, from which on "auto" weighs classes
 RATED_BATCH = 32  # for which the recipes' rates are meant; for smaller ones of few photos too
 MOST_EPOCHS_OF_FEW = 200  # that few photos make of the recipe's: seen so often, they are learned by heart
+FEW_OF_A_CLASS = 40  # photos; with half as many the recipe few is better than xception (docs/accuracy.md)
 SMALL_CROP = 0.4  # of the area; crops below it may miss what a photo is about
 LARGEST_WEIGHT = 10.0  # a class of a few photos must not shake the training each time one of them comes
 
@@ -52,6 +54,7 @@ def resolve(
         schedule = _for_larger_batch(training, batch, usual, notes)
     phases = _phases(training, math.ceil(photos / batch), has_flatten, by_clock, notes)
     notes += _changes_note(asked.augment)
+    notes += _few_note(asked, counts)
     weights = class_weights(training.class_weights, counts)
     if weights and training.class_weights == "auto":
         notes.append(
@@ -217,6 +220,15 @@ def _phases(
             f"{counted(wanted, 'epoch')} instead of {total}, since there are {why}: {wanted * steps:,} steps in all"
         )
     return with_epochs(phases, wanted)
+
+
+def _few_note(asked: Recipe, counts: Sequence[int]) -> list[str]:
+    """Return a sentence that names the recipe few where all of Xception is tuned on some dozens of photos a class."""
+    model, usual = asked.model, statistics.median([count for count in counts if count] or [0])
+    is_tuned_whole = model.name == "xception" and model.weights != "none" and not model.freeze
+    if not is_tuned_whole or asked.training.norms == "frozen" or usual > FEW_OF_A_CLASS:
+        return []
+    return [f"for about {usual:.0f} photos of a class --recipe few is made: the norms stay as the net came with them"]
 
 
 def _changes_note(augment: AugmentSettings) -> list[str]:

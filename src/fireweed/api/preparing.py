@@ -94,9 +94,8 @@ def check_trainable(catalog: Catalog, reporter: Reporter) -> None:
     counts = catalog.part("train").counts()
     without = [name for name, count in zip(catalog.classes, counts, strict=True) if not count]
     if without:
-        reporter.warn(
-            f"no training photos of {', '.join(without[:5])}: the net cannot learn {len(without)} of the classes"
-        )
+        names = some_of([readable(name) for name in without])
+        reporter.warn(f"no training photos of {names}: the net cannot learn {len(without)} of the classes")
     for note in unmeasured_notes(catalog):
         reporter.warn(note)
     few = [name for name, count in zip(catalog.classes, counts, strict=True) if 0 < count < FEW_TO_TRAIN]
