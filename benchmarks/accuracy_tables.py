@@ -18,10 +18,14 @@ def test_text(variant: dict[str, Any]) -> str:
     return f"{test['mean']:.1%} ({low:.1%} to {high:.1%}{of})"
 
 
-def minutes(runs: list[dict[str, Any]]) -> float:
-    """Return how many minutes a run's whole command took on average; where no run kept that, those of its epochs."""
-    whole = [sum(run["command_seconds"]) for run in runs if run["command_seconds"]]
-    return statistics.fmean(whole or [run["training_seconds"] for run in runs]) / 60
+def minutes_text(runs: list[dict[str, Any]]) -> str:
+    """Return how many minutes a run's whole command took on average, with a star where some kept the epochs' only."""
+    taken = statistics.fmean(max(sum(run["command_seconds"]), run["training_seconds"]) for run in runs) / 60
+    is_whole = all(sum(run["command_seconds"]) >= run["training_seconds"] for run in runs)
+    return (f"{taken:.0f}" if taken >= 20 else f"{taken:.1f}") + ("" if is_whole else "*")
+
+
+STAR = "*: of some runs the epochs alone, without start, features and report."
 
 
 def ran_with(runs: list[dict[str, Any]]) -> str:

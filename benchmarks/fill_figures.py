@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from accuracy_tables import minutes, ran_with, test_text
+from accuracy_tables import minutes_text, ran_with, test_text
 from fireweed.recipe import read_recipe
 from marked import fill, told
 from speed_tables import readme_table
@@ -38,8 +38,10 @@ HEADS = {
     ),
 }
 RECIPE_NOTES = {
-    "README.md": "Other work shared the cores with most runs. All of it: [docs/accuracy.md](docs/accuracy.md).",
-    "README.zh-TW.md": "大多數執行時另有工作共用核心。全部結果：[docs/accuracy.md](docs/accuracy.md)。",
+    "README.md": "Other work shared the cores with most runs; *: of some the epochs alone. "
+    "All of it: [docs/accuracy.md](docs/accuracy.md).",
+    "README.zh-TW.md": "大多數執行時另有工作共用核心；*：其中有些執行只計訓練週期的時間。"
+    "全部結果：[docs/accuracy.md](docs/accuracy.md)。",
 }
 INPUT_HEADS = {
     "README.md": ("photos into batches and shards", "photos/s, median (range, n)"),
@@ -121,11 +123,10 @@ def recipe_row(variant: dict[str, Any]) -> tuple[str, ...]:
     epochs = ", ".join(f"{phase['epochs']} ({phase['side']} px)" for phase in runs[0]["phases"])
     settings = "".join(f" --set {setting}" for setting in variant["set"])
     net = recipe.model.name.replace("|", r"\|")  # a net as a line of text would end the cell
-    taken = minutes(runs)
     seeds = ", ".join(f"{run['validation']['accuracy']:.1%}" for run in runs)
     return (
         f"`--recipe {variant['recipe']}{settings}`", f"{net}, {weights}", epochs,
-        f"{taken:.0f}" if taken >= 10 else f"{taken:.1f}",
+        minutes_text(runs) + ("" if all(run["device"]["kind"] == "cpu" for run in runs) else " (GPU)"),
         f"{variant['validation']['mean']:.1%} ({seeds})",
         test_text(variant),
     )  # fmt: skip

@@ -13,8 +13,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from accuracy import read_study
 from accuracy_plots import redraw_accuracy
-from accuracy_tables import joined, minutes, ran_with, test_text
+from accuracy_tables import STAR, joined, minutes_text, ran_with, test_text
 from fireweed.recipe import read_recipe, recipe_names
 from fireweed.resolving import norm_photos
 from fireweed.text import counted
@@ -26,7 +27,8 @@ MARKS = re.compile(r"(<!-- study: ([\w-]+) -->\n).*?(<!-- /study -->)", re.DOTAL
 COMMON_MARKS = re.compile(r"(<!-- common errors -->\n).*?(<!-- /common errors -->)", re.DOTALL)
 FAST_MARKS = re.compile(r"(<!-- fast -->\n).*?(<!-- /fast -->)", re.DOTALL)
 NORMS_MARKS = re.compile(r"(<!-- norms -->\n).*?(<!-- /norms -->)", re.DOTALL)
-CODELAB_EPOCHS = 35
+CODELAB_MARKS = re.compile(r"(<!-- codelab -->\n).*?(<!-- /codelab -->)", re.DOTALL)
+CODELAB_EPOCHS, CODELAB_ACCURACY = 35, 0.788
 MEASURED = ROOT / "measurements" / "accuracy"
 DOCUMENT = ROOT / "docs" / "accuracy.md"
 GOALS = {  # validation accuracy, mean over the seeds
@@ -41,7 +43,8 @@ def main() -> int:
     is_stale = [
         fill(DOCUMENT, MARKS, lambda marks: study_text(marks[2])),
         fill(DOCUMENT, FAST_MARKS, lambda _: fast_text(read("recipes"), stock_rates())),
-        fill(DOCUMENT, NORMS_MARKS, lambda _: norms_text(norm_gains(read("recipes")))),
+        fill(DOCUMENT, NORMS_MARKS, lambda _: norms_text()),
+        fill(DOCUMENT, CODELAB_MARKS, lambda _: codelab_text()),
         fill(DOCUMENT, COMMON_MARKS, lambda _: common_text(read("common-errors"))),
     ]
     stale = [DOCUMENT.name] if any(is_stale) else []
@@ -55,7 +58,7 @@ def read(study: str) -> dict[str, Any]:
 
 
 def study_text(study_name: str) -> str:
-    """Return a study's table, and a line on what it ran with."""
+    """Return a study's table, and lines on what it ran with and what it has not run."""
     if not (MEASURED / f"{study_name}.json").exists():
         return "Not run yet.\n"
     study = read(study_name)
@@ -64,29 +67,54 @@ def study_text(study_name: str) -> str:
     line = f"{runs[0]['validation']['photos']} validation photos; {ran_with(runs)}."
     head, rows = HEAD, [row(variant) for variant in variants]
     if study["study"] == "recipes":
-        head = ("recipe", "goal", *HEAD[1:])
+        head = ("recipe", "goal", *head[1:])
         rows = [(name(variant), goal(variant), *cells[1:]) for variant, cells in zip(variants, rows, strict=True)]
-        line += flips_text(variants) + missing_text(variants)
-    return f"{table(head, rows)}\n{line}{clock_text(variants)}\n"
+        line += flips_text(variants)
+    if len({run["device"]["kind"] for run in runs}) > 1:
+        head = (*head, "on")
+        rows = [(*cells, kinds(variant)) for variant, cells in zip(variants, rows, strict=True)]
+    if any(cell.endswith("*") for cells in rows for cell in cells):
+        line += f"\n\n{STAR}"
+    return f"{table(head, rows)}\n{line}{clock_text(variants)}{missing_text(study_name, variants)}\n"
+
+
+def kinds(variant: dict[str, Any]) -> str:
+    return joined(dict.fromkeys(run["device"]["kind"].upper() for run in variant["runs"]))
 
 
 def flips_text(variants: list[dict[str, Any]]) -> str:
     """Return what the mean over a photo and its mirror image gives in validation, by the seeds that were judged so."""
-    found = []
+    found, gains = [], []
     for variant in variants:
         if runs := [run for run in variant["runs"] if "validation-flips" in run]:
+            gains += [run["validation-flips"]["accuracy"] - run["validation"]["accuracy"] for run in runs]
             means = [
                 statistics.fmean(run[part]["accuracy"] for run in runs) for part in ("validation-flips", "validation")
             ]
             found.append(f"{name(variant)} {means[0]:.1%} instead of {means[1]:.1%} ({counted(len(runs), 'seed')})")
-    return f"\n\nReported apart: `evaluate --flips` gives {', '.join(found)}." if found else ""
+    better = sum(gain > 0 for gain in gains)
+    return (
+        (f"\n\nReported apart: `evaluate --flips` gives {', '.join(found)}; better in {better} of {len(gains)} runs.")
+        if found
+        else ""
+    )
 
 
-def missing_text(variants: list[dict[str, Any]]) -> str:
-    """Return which shipped recipes the table lacks; `demo` is one for drawn photos."""
-    there = {variant["recipe"] for variant in variants} | {"demo"}
-    missing = [f"`{name}`" for name in recipe_names() if name not in there]
-    return f"\n\nNot run to the end as they are now: {joined(missing)}." if missing else ""
+def missing_text(study_name: str, variants: list[dict[str, Any]]) -> str:
+    """Return which trainings of a study were not run, and which shipped recipes it lacks; `demo` needs no proof."""
+    there = {(variant["name"], run["seed"]) for variant in variants for run in variant["runs"]}
+    seeds: dict[str, list[int]] = {}
+    for job in read_study(ROOT / "benchmarks" / "studies" / f"{study_name}.toml"):
+        if (job.variant, job.seed) not in there:
+            seeds.setdefault(job.variant, []).append(job.seed)
+    missing = [
+        f"`{name}` ({'seed' if len(found) == 1 else 'seeds'} {joined(map(str, found))})"
+        for name, found in seeds.items()
+    ]
+    if study_name == "recipes":
+        asked = {variant["recipe"] for variant in variants} | {"demo"}
+        missing += [f"`{name}`" for name in recipe_names() if name not in asked]
+    return f"\n\nNot run as they are now: {joined(missing)}." if missing else ""
 
 
 def clock_text(variants: list[dict[str, Any]]) -> str:
@@ -141,42 +169,68 @@ def fast_text(recipes: dict[str, Any], stock: list[float]) -> str:
     )
 
 
-def norm_gains(recipes: dict[str, Any]) -> list[float]:
+def norm_gains(study_name: str) -> list[float]:
     """Return by how much the accuracy of each run rose from its last epoch to its end, where norms are made anew."""
     gains = []
-    for variant in recipes["variants"]:
+    for variant in read(study_name)["variants"]:
         training = read_recipe(variant["recipe"], variant["set"]).training
         for run in variant["runs"] if norm_photos(training, 1) else []:
-            path = MEASURED / "recipes" / f"{variant['name']}-{run['seed']}.csv"
-            with path.open(encoding="utf-8", newline="") as file:
-                *_, last = csv.DictReader(file)
-            gains.append(run["validation"]["accuracy"] - float(last["val_accuracy"]))
+            last = validated(study_name, variant, run)[-1]
+            gains.append(run["validation"]["accuracy"] - last)
     return gains
 
 
-def norms_text(gains: list[float]) -> str:
+def validated(study_name: str, variant: dict[str, Any], run: dict[str, Any]) -> list[float]:
+    """Return the accuracies in validation of a run's epochs, in turn, as far as they were validated."""
+    path = MEASURED / study_name / f"{variant['name']}-{run['seed']}.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        return [float(line["val_accuracy"]) for line in csv.DictReader(file) if line["val_accuracy"]]
+
+
+def norms_text() -> str:
     """Return what norm statistics that are computed anew at the end change."""
+    said = []
+    for of, gains in (("of the shipped recipes", norm_gains("recipes")), ("above", norm_gains("squeezenet-parts"))):
+        said.append(
+            f"in {len(gains)} runs {of} the accuracy afterwards was {100 * min(gains):+.1f} to {100 * max(gains):+.1f} "
+            f"points of that before, {100 * statistics.fmean(gains):+.1f} on average"
+        )
+    text = "; ".join(said)
+    return f"{text[0].upper()}{text[1:]}.\n"
+
+
+def codelab_text() -> str:
+    """Return what the codelab's settings give in the last epochs, whose mean is what the codelab reports."""
+    variant = next((one for one in read("recipes")["variants"] if one["recipe"] == "squeezenet-codelab"), None)
+    if variant is None:
+        return "Not measured yet.\n"
+    run = variant["runs"][0]
+    last = validated("recipes", variant, run)[-5:]
     return (
-        f"In {len(gains)} runs of the shipped recipes the accuracy afterwards was {100 * min(gains):+.1f} to "
-        f"{100 * max(gains):+.1f} points of that before, {100 * statistics.fmean(gains):+.1f} on average.\n"
+        f"The codelab's settings give {run['validation']['accuracy']:.1%} by the weights of the last epoch. Its epochs "
+        f"differ much: the last five have {min(last):.1%} to {max(last):.1%}, {statistics.fmean(last):.1%} on average; "
+        f"the codelab reports {CODELAB_ACCURACY:.1%} as the mean of its own last five.\n"
     )
 
 
 def common_text(found: dict[str, Any]) -> str:
     """Return what several trainings of a net get wrong alike, and how much of it they share."""
     runs, photos, accuracy = found["runs"], found["photos"], found["accuracy"]
-    mostly, never = len(found["mostly_wrong"]), found["photos_by_wrong_runs"][0]
+    by_runs = found["photos_by_wrong_runs"]
+    mostly, wrong = found["mostly_wrong"], sum(number * count for number, count in enumerate(by_runs))
+    share = sum(photo["wrong_runs"] for photo in mostly) / wrong
     return (
         f"{runs} trainings of Xception (studies {' and '.join(found['studies'])}) gave {accuracy['least']:.1%} to "
         f"{accuracy['most']:.1%} (mean {accuracy['mean']:.1%}), and the mean of the probabilities of all {runs} gives "
-        f"{found['accuracy_of_mean_probabilities']:.1%}. Of the {photos} photos all of them have {never} right; "
-        f"{mostly} ({mostly / photos:.1%}) are wrong in three quarters of the trainings or more.\n"
+        f"{found['accuracy_of_mean_probabilities']:.1%}. Of the {photos} photos all of them have {by_runs[0]} right "
+        f"and {by_runs[-1]} wrong; {len(mostly)} are wrong in three quarters of the trainings or more, and {share:.0%} "
+        f"of all wrong answers, {wrong / runs:.0f} in a training, are given to them.\n"
     )
 
 
 def row(variant: dict[str, Any]) -> tuple[str, ...]:
     validation, runs = variant["validation"], variant["runs"]
-    seeds = counted(validation["seeds"], "seed")
+    seeds = counted(validation["seeds"], "seed") if len(runs) > 1 else f"seed {runs[0]['seed']}"
     low, high = validation["interval_95"]
     return (
         variant["name"],
@@ -185,7 +239,7 @@ def row(variant: dict[str, Any]) -> tuple[str, ...]:
         f"{low:.1%} to {high:.1%}",
         test_text(variant),
         f"{max(run['tera_multiply_adds'] for run in runs):.1f}",
-        f"{minutes(runs):.1f}",
+        minutes_text(runs),
     )
 
 

@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import accuracy
 import accuracy_tables
+import write_accuracy_docs
 from common_errors import common_errors
 from fireweed.recipe import checked, read_recipe
 
@@ -165,7 +166,15 @@ def test_a_test_accuracy_says_of_how_many_seeds_it_is_where_not_of_all():
     assert accuracy_tables.test_text(variant | {"validation": {"seeds": 1}}) == "95.9% (93.0% to 97.5%)"
 
 
-def test_minutes_are_of_whole_commands_where_any_run_kept_them():
-    runs = [{"command_seconds": [], "training_seconds": 6000.0},
-            {"command_seconds": [60.0, 120.0], "training_seconds": 150.0}]  # fmt: skip
-    assert accuracy_tables.minutes(runs) == 3.0 and accuracy_tables.minutes(runs[:1]) == 100.0
+def test_minutes_of_which_some_are_the_epochs_alone_have_a_star():
+    whole = {"command_seconds": [60.0, 120.0], "training_seconds": 150.0}
+    without, cut = {"command_seconds": [], "training_seconds": 6000.0}, whole | {"training_seconds": 420.0}
+    assert accuracy_tables.minutes_text([whole]) == "3.0"
+    assert accuracy_tables.minutes_text([whole, cut]) == "5.0*", "of a start that was killed nothing was kept"
+    assert accuracy_tables.minutes_text([without]) == "100*"
+
+
+def test_what_a_study_has_not_run_is_said():
+    variants = [{"name": "firenet", "recipe": "firenet", "runs": [{"seed": 0}, {"seed": 2}]}]
+    said = write_accuracy_docs.missing_text("recipes", variants)
+    assert "`firenet` (seed 1)" in said and "`fast` (seeds 0, 1 and 2)" in said and "`xception-codelab`" in said

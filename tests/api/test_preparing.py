@@ -42,7 +42,9 @@ def test_classes_of_a_few_photos_are_named():
 
 def test_classes_without_training_photos_are_named():
     said = warned([20, 20] + [0] * 7, [10, 10] + [0] * 7)
-    assert "no training photos of class 2, class 3, class 4, class 5, class 6 and 2 more: the net cannot learn 7" in said
+    assert (
+        "no training photos of class 2, class 3, class 4, class 5, class 6 and 2 more: the net cannot learn 7" in said
+    )
 
 
 def test_classes_that_a_part_has_no_photo_of_are_told():
