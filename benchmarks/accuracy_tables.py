@@ -7,6 +7,8 @@ from typing import Any
 from fireweed.text import counted
 from speed_tables import NONE
 
+STAR = "*: of some runs the epochs alone, without start, features and report."
+
 
 def test_text(variant: dict[str, Any]) -> str:
     """Return the accuracy on the test photos, and of how many seeds it is where not all were judged on them."""
@@ -23,9 +25,6 @@ def minutes_text(runs: list[dict[str, Any]]) -> str:
     taken = statistics.fmean(max(sum(run["command_seconds"]), run["training_seconds"]) for run in runs) / 60
     is_whole = all(sum(run["command_seconds"]) >= run["training_seconds"] for run in runs)
     return (f"{taken:.0f}" if taken >= 20 else f"{taken:.1f}") + ("" if is_whole else "*")
-
-
-STAR = "*: of some runs the epochs alone, without start, features and report."
 
 
 def ran_with(runs: list[dict[str, Any]]) -> str:

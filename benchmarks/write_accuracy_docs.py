@@ -92,12 +92,10 @@ def flips_text(variants: list[dict[str, Any]]) -> str:
                 statistics.fmean(run[part]["accuracy"] for run in runs) for part in ("validation-flips", "validation")
             ]
             found.append(f"{name(variant)} {means[0]:.1%} instead of {means[1]:.1%} ({counted(len(runs), 'seed')})")
-    better = sum(gain > 0 for gain in gains)
-    return (
-        (f"\n\nReported apart: `evaluate --flips` gives {', '.join(found)}; better in {better} of {len(gains)} runs.")
-        if found
-        else ""
-    )
+    if not found:
+        return ""
+    better = f"better in {sum(gain > 0 for gain in gains)} of {len(gains)} runs"
+    return f"\n\nReported apart: `evaluate --flips` gives {', '.join(found)}; {better}."
 
 
 def missing_text(study_name: str, variants: list[dict[str, Any]]) -> str:
@@ -108,8 +106,8 @@ def missing_text(study_name: str, variants: list[dict[str, Any]]) -> str:
         if (job.variant, job.seed) not in there:
             seeds.setdefault(job.variant, []).append(job.seed)
     missing = [
-        f"`{name}` ({'seed' if len(found) == 1 else 'seeds'} {joined(map(str, found))})"
-        for name, found in seeds.items()
+        f"`{variant}` ({'seed' if len(found) == 1 else 'seeds'} {joined(map(str, found))})"
+        for variant, found in seeds.items()
     ]
     if study_name == "recipes":
         asked = {variant["recipe"] for variant in variants} | {"demo"}
