@@ -8,7 +8,7 @@ SOURCE = "accuracy/recipes.json"  # below measurements/
 
 
 def measured(recipe: str) -> dict[str, Any]:
-    """Return what was measured of a recipe on the photos of `flowers`: mean, least, most, seeds, photos, minutes, chip.
+    """Return what was measured of a recipe on the photos of `flowers`: mean, least, most, seeds, photos, interval_95.
 
     Raises:
         KeyError: nothing was measured of it.
