@@ -28,7 +28,7 @@ COMMON_MARKS = re.compile(r"(<!-- common errors -->\n).*?(<!-- /common errors --
 FAST_MARKS = re.compile(r"(<!-- fast -->\n).*?(<!-- /fast -->)", re.DOTALL)
 NORMS_MARKS = re.compile(r"(<!-- norms -->\n).*?(<!-- /norms -->)", re.DOTALL)
 CODELAB_MARKS = re.compile(r"(<!-- codelab -->\n).*?(<!-- /codelab -->)", re.DOTALL)
-CODELAB_EPOCHS, CODELAB_ACCURACY = 35, 0.788
+CODELAB, CODELAB_EPOCHS, CODELAB_ACCURACY = "squeezenet-codelab", 35, 0.788
 MEASURED = ROOT / "measurements" / "accuracy"
 DOCUMENT = ROOT / "docs" / "accuracy.md"
 GOALS = {  # validation accuracy, mean over the seeds
@@ -42,7 +42,7 @@ HEAD = ("variant", "validation accuracy", "over seeds", "95% interval, by the nu
 def main() -> int:
     is_stale = [
         fill(DOCUMENT, MARKS, lambda marks: study_text(marks[2])),
-        fill(DOCUMENT, FAST_MARKS, lambda _: fast_text(read("recipes"), stock_rates())),
+        fill(DOCUMENT, FAST_MARKS, lambda _: fast_text(stock_rates())),
         fill(DOCUMENT, NORMS_MARKS, lambda _: norms_text()),
         fill(DOCUMENT, CODELAB_MARKS, lambda _: codelab_text()),
         fill(DOCUMENT, COMMON_MARKS, lambda _: common_text(read("common-errors"))),
@@ -61,12 +61,11 @@ def study_text(study_name: str) -> str:
     """Return a study's table, and lines on what it ran with and what it has not run."""
     if not (MEASURED / f"{study_name}.json").exists():
         return "Not run yet.\n"
-    study = read(study_name)
-    variants = study["variants"]
+    variants = read(study_name)["variants"]
     runs = [run for variant in variants for run in variant["runs"]]
     line = f"{runs[0]['validation']['photos']} validation photos; {ran_with(runs)}."
     head, rows = HEAD, [row(variant) for variant in variants]
-    if study["study"] == "recipes":
+    if study_name == "recipes":
         head = ("recipe", "goal", *head[1:])
         rows = [(name(variant), goal(variant), *cells[1:]) for variant, cells in zip(variants, rows, strict=True)]
         line += flips_text(variants)
@@ -150,12 +149,16 @@ def stock_rates() -> list[float]:
             if (run["case"], run["program"]) == ("step squeezenet 192 px batch 32", "stock Keras")]  # fmt: skip
 
 
-def fast_text(recipes: dict[str, Any], stock: list[float]) -> str:
+def runs_of(recipe: str) -> list[dict[str, Any]]:
+    """Return the runs of a shipped recipe as it is, seed by seed; none where it was not measured."""
+    return [run for variant in read("recipes")["variants"] if variant["recipe"] == recipe for run in variant["runs"]]
+
+
+def fast_text(stock: list[float]) -> str:
     """Return how much less time the recipe `fast` takes than the codelab's way in stock Keras."""
-    variant = next((one for one in recipes["variants"] if one["recipe"] == "fast"), None)
-    if variant is None:
+    runs = runs_of("fast")
+    if not runs:
         return "Not measured yet.\n"
-    runs = variant["runs"]
     ours = [sum(run["command_seconds"]) for run in runs]
     photos = runs[0]["photos_trained_on"] / sum(phase["epochs"] for phase in runs[0]["phases"])
     theirs = CODELAB_EPOCHS * photos / statistics.median(stock)
@@ -173,14 +176,13 @@ def norm_gains(study_name: str) -> list[float]:
     for variant in read(study_name)["variants"]:
         training = read_recipe(variant["recipe"], variant["set"]).training
         for run in variant["runs"] if norm_photos(training, 1) else []:
-            last = validated(study_name, variant, run)[-1]
-            gains.append(run["validation"]["accuracy"] - last)
+            gains.append(run["validation"]["accuracy"] - validated(study_name, variant["name"], run)[-1])
     return gains
 
 
-def validated(study_name: str, variant: dict[str, Any], run: dict[str, Any]) -> list[float]:
+def validated(study_name: str, variant: str, run: dict[str, Any]) -> list[float]:
     """Return the accuracies in validation of a run's epochs, in turn, as far as they were validated."""
-    path = MEASURED / study_name / f"{variant['name']}-{run['seed']}.csv"
+    path = MEASURED / study_name / f"{variant}-{run['seed']}.csv"
     with path.open(encoding="utf-8", newline="") as file:
         return [float(line["val_accuracy"]) for line in csv.DictReader(file) if line["val_accuracy"]]
 
@@ -199,11 +201,11 @@ def norms_text() -> str:
 
 def codelab_text() -> str:
     """Return what the codelab's settings give in the last epochs, whose mean is what the codelab reports."""
-    variant = next((one for one in read("recipes")["variants"] if one["recipe"] == "squeezenet-codelab"), None)
-    if variant is None:
+    runs = runs_of(CODELAB)
+    if not runs:
         return "Not measured yet.\n"
-    run = variant["runs"][0]
-    last = validated("recipes", variant, run)[-5:]
+    run = runs[0]
+    last = validated("recipes", CODELAB, run)[-5:]
     return (
         f"The codelab's settings give {run['validation']['accuracy']:.1%} by the weights of the last epoch. Its epochs "
         f"differ much: the last five have {min(last):.1%} to {max(last):.1%}, {statistics.fmean(last):.1%} on average; "

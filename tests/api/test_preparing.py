@@ -15,7 +15,7 @@ from fireweed.settings import DataSettings, Phase
 from hosts_in_threads import on_all
 
 
-def warned(train, validation):
+def warned(train, validation, names=()):
     """Return what is said of a catalog with so many photos of each class in the two parts."""
     photos = [
         Photo(f"{part}-{label}-{number}", label, part=part)
@@ -24,7 +24,7 @@ def warned(train, validation):
         for number in range(count)
     ]
     said = io.StringIO()
-    classes = tuple(f"class {number}" for number in range(len(train)))
+    classes = tuple(names or (f"class {number}" for number in range(len(train))))
     check_trainable(Catalog(classes, tuple(photos)), Reporter(Console(file=said, width=500)))
     return said.getvalue()
 
@@ -45,6 +45,11 @@ def test_classes_without_training_photos_are_named():
     assert (
         "no training photos of class 2, class 3, class 4, class 5, class 6 and 2 more: the net cannot learn 7" in said
     )
+
+
+def test_names_of_classes_stay_on_their_line():
+    said = warned([20, 20, 4, 0], [10, 10, 10, 10], names=["a", "b", "c\nd", "e\nf"])
+    assert len(said.splitlines()) == 2 and "c" in said and "e" in said
 
 
 def test_classes_that_a_part_has_no_photo_of_are_told():

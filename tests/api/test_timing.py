@@ -57,7 +57,7 @@ def test_validation_counts_as_often_as_it_takes_place():
 
 def test_the_end_of_a_run_is_guessed_once_and_then_remembered():
     guess = seconds_to_finish(recipe(), 5, 100, 0.02, CPU)
-    assert 3 < guess < 4.5
+    assert 3 < guess < 4
     assert not is_finish_known(recipe(), CPU)
     remember_finish(recipe(), 100, 30.0, CPU)
     assert is_finish_known(recipe(), CPU) and not is_finish_known(recipe(), GPU)

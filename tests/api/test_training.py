@@ -160,7 +160,8 @@ def test_a_disk_that_fills_up_loses_nothing(twenty_photos, whole, tmp_path, monk
     monkeypatch.setattr("fireweed.files.os.fsync", full)
     with pytest.raises(FireweedError, match=r"disk full.*free"):
         train(data, tmp_path / "run")
-    assert {path.name for path in (tmp_path / "run").rglob(".*")} <= {".lock"}, "nothing half written"
+    hidden = [path.name for path in (tmp_path / "run").rglob(".*")]
+    assert hidden == ([] if failing_write == 1 else [".lock"]), "nothing half written, and no folder for nothing"
     monkeypatch.undo()
     folder, _ = train(data, tmp_path / "run")
     assert folder.is_finished and len(folder.history()) == 2
@@ -227,7 +228,7 @@ def test_a_run_of_some_minutes_ends_by_the_clock_and_goes_on_where_it_was_stoppe
     folder, said = train(data, tmp_path / "run", **asked)
     left = re.search(r"resuming after epoch 1 with (\d+) s of 24 s left", said)
     assert left, said
-    assert time.monotonic() - began > 0.4 * int(left[1])  # the time that was left is taken, as far as it is foreseen
+    assert time.monotonic() - began > 0.8 * int(left[1]) - 1  # the time that was left is taken
     assert folder.is_finished and folder.resolved() == frozen
     assert "the clock decided" in folder.file("report.html").read_text()
     assert all(row["steps"] > 0 for row in folder.history())

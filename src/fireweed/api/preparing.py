@@ -92,13 +92,12 @@ def check_trainable(catalog: Catalog, reporter: Reporter) -> None:
             f"{catalog.title} leaves no photo to validate on: every class has one photo, or only equal ones; add photos"
         )
     counts = catalog.part("train").counts()
-    without = [name for name, count in zip(catalog.classes, counts, strict=True) if not count]
+    without = [readable(name) for name, count in zip(catalog.classes, counts, strict=True) if not count]
     if without:
-        names = some_of([readable(name) for name in without])
-        reporter.warn(f"no training photos of {names}: the net cannot learn {len(without)} of the classes")
+        reporter.warn(f"no training photos of {some_of(without)}: the net cannot learn {len(without)} of the classes")
     for note in unmeasured_notes(catalog):
         reporter.warn(note)
-    few = [name for name, count in zip(catalog.classes, counts, strict=True) if 0 < count < FEW_TO_TRAIN]
+    few = [readable(name) for name, count in zip(catalog.classes, counts, strict=True) if 0 < count < FEW_TO_TRAIN]
     if few:
         reporter.warn(f"fewer than {FEW_TO_TRAIN} training photos of {some_of(few)}: expect mistakes; add photos")
     validated = len(catalog.part("validation"))
@@ -111,9 +110,9 @@ def unmeasured_notes(catalog: Catalog) -> list[str]:
     notes = []
     for part in ("validation", "test"):
         photos = catalog.part(part)
-        without = [name for name, count in zip(catalog.classes, photos.counts(), strict=True) if not count]
+        without = [readable(name) for name, count in zip(catalog.classes, photos.counts(), strict=True) if not count]
         if len(photos) and without:
-            names = some_of([readable(name) for name in without]) + (" classes" if len(without) > 5 else "")
+            names = some_of(without) + (" classes" if len(without) > 5 else "")
             are = "they are" if len(without) > 1 else "it is"
             notes.append(f"no {part} photos of {names}: no {part} figure says how well {are} told; add photos")
     return notes
